@@ -1,0 +1,219 @@
+"""Crawl: documents from the source, through the metadata gates, into the store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from lead_assets.assets.gate_checks import gate_results, gate_specs, offenders
+from lead_assets.assets.stages import progress, report, stage, told_in_one_sentence
+from lead_assets.domain.document import COLUMNS, Document, merge_repeats, to_frame, to_rows
+from lead_assets.domain.errors import LookUpFailed
+from lead_assets.domain.gates import (
+    CHEAP_GATES,
+    DEDUPLICATION,
+    LOOK_UP_GATES,
+    METADATA_GATES,
+    Sifted,
+    Tally,
+    gate_digest,
+    join_sifted,
+    rejection_frame,
+    sift,
+)
+from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, table
+from lead_assets.resources import Brief, RunSettings, SourceOpener
+from lead_assets.sources.source import Source
+from lead_assets.storage.corpus import read_kept_by_run, read_sightings, unite_keywords, write_judged
+from lead_assets.storage.database import CampaignSession, Database
+from lead_assets.storage.schema import documents as documents_table
+from lead_assets.storage.statistics import count_rows, write_tallies
+
+ASSET = "crawled_documents"
+
+
+@dataclass
+class Crawl:
+    """One crawl: what it works by, and what it has counted so far."""
+
+    session: CampaignSession
+    brief: Brief
+    source: Source
+    run_id: str
+    phases: Phases = field(default_factory=Phases)
+    judged_as_of: datetime = field(init=False)
+    digest: str = field(init=False)
+    tallies: dict[str, Tally] = field(default_factory=lambda: {gate.name: Tally() for gate in METADATA_GATES})
+    repeated: int = 0
+    postponed: int = 0
+    last_failure: LookUpFailed | None = None
+
+    def __post_init__(self) -> None:
+        self.judged_as_of = self.brief.judged_as_of
+        self.digest = gate_digest(self.brief.settings, self.brief.campaign.unknown)
+
+    def take(self, batch: Sequence[Document]) -> list[dict[str, Any]]:
+        """Judge one batch and write it in one transaction; returns its rejections, duplicates among them."""
+        merged = merge_repeats(batch)
+        self.repeated += len(batch) - len(merged)
+        with self.session.transaction() as connection:
+            frame = self._beside_ledger(connection, to_frame(merged))
+            try:
+                with self.phases.measured("look_up_and_judge"):
+                    frame, sifted = self._judge(frame)
+            except LookUpFailed as error:
+                # Not judged, so no sighting: the next crawl meets these documents again.
+                self.postponed += len(frame)
+                self.last_failure = error
+                return []
+            with self.phases.measured("store"):
+                rejected = self._write(connection, frame, sifted)
+        for name, tally in sifted.tallies.items():
+            self.tallies[name].add(tally)
+        return rejected
+
+    def _beside_ledger(self, connection: Any, frame: pd.DataFrame) -> pd.DataFrame:
+        """``frame`` with the age of each document's sighting, without documents that this run has met before."""
+        ledger = read_sightings(connection, self.session.campaign_id, frame["reddit_id"].tolist())
+        again = set(ledger.loc[ledger["run_id"] == self.run_id, "reddit_id"])
+        repeats = frame[frame["reddit_id"].isin(again)]
+        unite_keywords(
+            connection,
+            self.session.campaign_id,
+            dict(zip(repeats["reddit_id"], repeats["matched_keywords"], strict=True)),
+        )
+        self.repeated += len(repeats)
+        known = ledger[ledger["gate_digest"] == self.digest].set_index("reddit_id")["age_seconds"]
+        frame = frame[~frame["reddit_id"].isin(again)].reset_index(drop=True)
+        ages = frame["reddit_id"].map(known).astype("float64")
+        return frame.assign(sighting_age_seconds=ages, judged_as_of=pd.Timestamp(self.judged_as_of))
+
+    def _judge(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, Sifted]:
+        """Cheap gates first; look-ups only for what they kept. Returns the frame with the facts that were found."""
+        settings, unknown = self.brief.settings, self.brief.campaign.unknown
+        cheap = sift(frame, CHEAP_GATES, settings, unknown)
+        reaching = self.source.look_up(frame[cheap.kept])
+        costly = sift(reaching, LOOK_UP_GATES, settings, unknown)
+        return pd.concat([frame[~cheap.kept], reaching]).sort_index(), join_sifted(cheap, costly)
+
+    def _write(self, connection: Any, frame: pd.DataFrame, sifted: Sifted) -> list[dict[str, Any]]:
+        owned = frame.assign(campaign_id=self.session.campaign_id, run_id=self.run_id)
+        rejected = rejection_frame(owned, sifted)
+        judged_rejected = rejected[rejected["gate"] != DEDUPLICATION.name]
+        columns = ("campaign_id", *COLUMNS, "judged_as_of", "run_id")
+        write_judged(
+            connection,
+            self.session.campaign_id,
+            kept=to_rows(owned.loc[sifted.kept, list(columns)]),
+            rejected=to_rows(owned.loc[judged_rejected.index, list(columns)]),
+            rejection_rows=to_rows(judged_rejected),
+            gate_digest=self.digest,
+            run_id=self.run_id,
+        )
+        return to_rows(rejected)
+
+    def counts(self) -> dict[str, int]:
+        """What this run did."""
+        met, duplicates = self.tallies[DEDUPLICATION.name].evaluated, self.tallies[DEDUPLICATION.name].rejected
+        source = self.source.counts
+        return {
+            "records_read": source.read,
+            "records_malformed": source.malformed,
+            "records_deleted": source.deleted,
+            "matched": source.matched,
+            "repeated": self.repeated,
+            "postponed": self.postponed,
+            "in": met,
+            "duplicates": duplicates,
+            "judged": met - duplicates,
+            "kept": self.tallies[METADATA_GATES[-1].name].kept,
+            **{f"rejected_{name}": tally.rejected for name, tally in self.tallies.items() if tally.rejected},
+            **{f"unknown_{name}": tally.unknown for name, tally in self.tallies.items() if tally.unknown},
+            "requests": source.requests,
+        }
+
+
+@dg.asset(
+    **stage("crawl"),
+    kinds={"reddit", "postgres"},
+    check_specs=gate_specs(ASSET, METADATA_GATES),
+    description=(
+        "Reddit posts and comments that match the campaign's keywords and passed the metadata gates.\n\n"
+        "Reads the campaign's source (a Reddit archive), meets each document with the seven gates in order, and writes "
+        "`documents`, `rejections` and the ledger of `sightings`, batch by batch. A document that was judged lately "
+        "under the same gate settings is a duplicate and costs nothing. Rejections are in the table `rejections`, in a "
+        "CSV file per run, and as examples in this asset's metadata."
+    ),
+)
+def crawled_documents(
+    context: dg.AssetExecutionContext,
+    run_settings: RunSettings,
+    database: dg.ResourceParam[Database],
+    source_opener: dg.ResourceParam[SourceOpener],
+    rejection_logs: dg.ResourceParam[Path],
+) -> dg.MaterializeResult:
+    with told_in_one_sentence():
+        brief = run_settings.brief(context.partition_key)
+        source = source_opener(brief)
+        log = RejectionLog(rejection_logs, brief.campaign.id, context.run_id)
+        with database.campaign(brief.campaign.id) as session:
+            crawl = Crawl(session, brief, source, context.run_id)
+            with log, crawl.phases.measured("total"):
+                examples = _crawl_all(context, crawl, log)
+            return _result(context, crawl, examples, log)
+
+
+def _crawl_all(context: dg.AssetExecutionContext, crawl: Crawl, log: RejectionLog) -> list[dict[str, Any]]:
+    """Take every batch of the source; returns examples of rejections.
+
+    Raises:
+        LookUpFailed: not one batch could be judged.
+    """
+    say, examples = progress(context), []
+    for batch in crawl.source.search(crawl.brief.campaign, None):
+        rejected = crawl.take(batch)
+        log.add(rejected)
+        room = MAX_TABLE_ROWS - len(examples)
+        examples += [row for row in rejected if row["gate"] != DEDUPLICATION.name][:room]
+        say.at(f"{crawl.source.counts.read:,} records read, {crawl.source.counts.matched:,} matched")
+    if crawl.last_failure and not crawl.tallies[DEDUPLICATION.name].evaluated:
+        raise crawl.last_failure
+    return examples
+
+
+def _result(
+    context: dg.AssetExecutionContext, crawl: Crawl, examples: Sequence[dict[str, Any]], log: RejectionLog
+) -> dg.MaterializeResult:
+    brief, campaign_id = crawl.brief, crawl.session.campaign_id
+    warnings = [*crawl.source.counts.warnings]
+    if crawl.last_failure:
+        warnings.append(f"{crawl.postponed} documents were left for the next crawl: {crawl.last_failure}")
+    if log.failure:
+        warnings.append(f"The CSV file of rejections was {log.state}")
+    for warning in warnings:
+        context.log.warning(warning)
+    with crawl.session.transaction() as connection:
+        earlier = write_tallies(connection, campaign_id, crawl.run_id, crawl.tallies)
+        stored = read_kept_by_run(connection, campaign_id, crawl.run_id)
+        metadata = report(
+            connection,
+            context,
+            row_count=count_rows(connection, documents_table, campaign_id),
+            counts=crawl.counts(),
+            phases=crawl.phases,
+            extra={
+                "source": brief.source,
+                "judged_as_of": crawl.judged_as_of.isoformat(),
+                "rejected_examples": rejection_table(examples),
+                "malformed_examples": table([{"record": text} for text in crawl.source.counts.malformed_examples]),
+                "rejection_log": log.state,
+                "warnings": table([{"warning": warning} for warning in warnings]),
+            },
+        )
+    offending = offenders(METADATA_GATES, stored, brief.settings, brief.campaign.unknown)
+    checks = gate_results(ASSET, METADATA_GATES, crawl.tallies, earlier, offending, brief, brief.settings)
+    return dg.MaterializeResult(metadata=metadata, check_results=checks)

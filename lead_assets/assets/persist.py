@@ -1,0 +1,98 @@
+"""Persist: the leads, with what was extracted and how relevant they are."""
+
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+
+from lead_assets.assets.embed import lead_stubs
+from lead_assets.assets.extract import extracted_leads, requests_of
+from lead_assets.assets.stages import partitioned_check, report, stage, told_in_one_sentence
+from lead_assets.domain.ranking import relevance
+from lead_assets.reporting import Phases, table
+from lead_assets.resources import Brief, RunSettings
+from lead_assets.services.extractor import Extractor
+from lead_assets.storage.candidates import read_kept
+from lead_assets.storage.database import Database
+from lead_assets.storage.extractions import OK, read_by_keys
+from lead_assets.storage.leads import contradictions, read_qualified, write_extracted
+from lead_assets.storage.schema import qualified_leads
+from lead_assets.storage.statistics import count_rows, read_funnel
+
+
+def lead_rows(connection: sa.Connection, brief: Brief, extractor: Extractor) -> list[dict[str, Any]]:
+    """What ``leads`` should say now: a row for each kept candidate whose extraction is current."""
+    campaign = brief.campaign
+    wanted = requests_of(read_kept(connection, campaign.id), campaign.product, extractor)
+    found = read_by_keys(connection, campaign.id, wanted["request_key"].tolist())
+    read = wanted.merge(found[found["status"] == OK], on=["reddit_id", "request_key"], suffixes=("", "_read"))
+    return [
+        {
+            "campaign_id": campaign.id,
+            "reddit_id": row.reddit_id,
+            "extracted_data": {
+                **row.extraction,
+                "request_key": row.request_key,
+                "extractor": row.extractor,
+                "model": row.model,
+            },
+            "relevance_score": round(float(relevance(row.fused_score, row.extraction["confidence"])), 6),
+        }
+        for row in read.itertuples()
+    ]
+
+
+@dg.asset(
+    **stage("persist"),
+    kinds={"postgres"},
+    deps=[lead_stubs, extracted_leads],
+    description=(
+        "The leads: documents whose candidate is kept and whose current extraction says that somebody needs the product.\n\n"
+        "Writes `extracted_data` and `relevance_score` of the table `leads`, and clears both where the candidate is no "
+        "longer kept or its extraction no longer current. People read the view `qualified_leads`."
+    ),
+)
+def leads(
+    context: dg.AssetExecutionContext,
+    run_settings: RunSettings,
+    database: dg.ResourceParam[Database],
+    extractor: dg.ResourceParam[Extractor],
+) -> dg.MaterializeResult:
+    phases = Phases()
+    with told_in_one_sentence():
+        brief = run_settings.brief(context.partition_key)
+        with database.campaign(brief.campaign.id) as session:
+            with phases.measured("write"), session.transaction() as connection:
+                rows = lead_rows(connection, brief, extractor)
+                written, cleared = write_extracted(connection, brief.campaign.id, rows)
+            with session.transaction() as connection:
+                best = read_qualified(connection, brief.campaign.id, limit=10)
+                examples = best[["reddit_id", "relevance_score", "subreddit", "reddit_url"]].to_dict("records")
+                metadata = report(
+                    connection,
+                    context,
+                    row_count=count_rows(connection, qualified_leads, brief.campaign.id),
+                    counts={"written": written, "cleared": cleared},
+                    phases=phases,
+                    extra={
+                        "funnel": read_funnel(connection, brief.campaign.id),
+                        "best_leads": table([{str(key): value for key, value in row.items()} for row in examples]),
+                    },
+                )
+    return dg.MaterializeResult(metadata=metadata)
+
+
+@partitioned_check(leads, "Every candidate has its lead's row, and no lead carries an extraction that is not its own.")
+def leads_complete(context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]) -> dg.AssetCheckResult:
+    with told_in_one_sentence(), database.connect() as connection:
+        found = contradictions(connection, context.partition_key)
+    wrong = sum(found.values())
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        description=(
+            f"{wrong} rows contradict each other; materialize lead_stubs and leads."
+            if wrong
+            else "Candidates, extractions and leads agree."
+        ),
+        metadata=dict(found),
+    )

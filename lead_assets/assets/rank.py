@@ -1,0 +1,186 @@
+"""Rank: the components of each document's score, fused, and judged by the gates."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from lead_assets.assets.embed import document_embeddings, vectors_of
+from lead_assets.assets.gate_checks import gate_results, gate_specs, offenders
+from lead_assets.assets.index import typesense_index
+from lead_assets.assets.stages import report, stage, told_in_one_sentence
+from lead_assets.domain.candidate import component_frame, duplicates_among_kept, meaning_of
+from lead_assets.domain.document import to_rows
+from lead_assets.domain.gates import RANK_GATES, REJUDGING_GATES, Sifted, Tally, rejection_frame, sift
+from lead_assets.domain.keywords import Keyword
+from lead_assets.domain.ranking import asking_phrases, telling_phrases
+from lead_assets.domain.settings import Settings
+from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, table
+from lead_assets.resources import Brief, RunSettings
+from lead_assets.services.embedding import Embedder
+from lead_assets.services.search import SearchIndex
+from lead_assets.storage.candidates import COMPONENTS, read_ranked_by_run, write_ranked
+from lead_assets.storage.corpus import read_documents
+from lead_assets.storage.database import CampaignSession, Database
+from lead_assets.storage.schema import candidates as candidates_table
+from lead_assets.storage.statistics import count_rows, write_tallies
+from lead_assets.storage.vectors import read_vectors
+
+ASSET = "ranked_candidates"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The documents that could be ranked, with their components, and what the gates said of them."""
+
+    frame: pd.DataFrame
+    sifted: Sifted
+    not_indexed: int
+    not_embedded: int
+
+    @property
+    def rejected(self) -> list[dict[str, Any]]:
+        """Rows of the table ``rejections``."""
+        return to_rows(rejection_frame(self.frame, self.sifted))
+
+    @property
+    def tallies(self) -> dict[str, Tally]:
+        """What the ranking's own gates did."""
+        return {gate.name: self.sifted.tallies[gate.name] for gate in RANK_GATES}
+
+    def candidate_rows(self, model: str) -> list[dict[str, Any]]:
+        """Rows of the table ``candidates``."""
+        columns = ["campaign_id", "reddit_id", "text_hash", *COMPONENTS, "duplicate_of", "kept", "run_id"]
+        return to_rows(self.frame[columns].assign(model=model, gate=self.sifted.decisions["gate"]))
+
+    def counts(self) -> dict[str, int]:
+        """What this run did."""
+        return {
+            "in": len(self.frame),
+            "kept": int(self.frame["kept"].sum()),
+            "near_duplicates": int(self.frame["duplicate_of"].notna().sum()),
+            "not_indexed": self.not_indexed,
+            "not_embedded": self.not_embedded,
+            **{f"rejected_{name}": tally.rejected for name, tally in self.tallies.items()},
+        }
+
+
+def settings_for(brief: Brief, embedder: Embedder) -> Settings:
+    """The settings in force; an unset cosine threshold is the embedding model's own."""
+    if brief.settings.cosine_threshold is not None:
+        return brief.settings
+    return brief.settings.model_copy(update={"cosine_threshold": embedder.cosine_threshold})
+
+
+def rank(
+    session: CampaignSession,
+    brief: Brief,
+    settings: Settings,
+    embedder: Embedder,
+    index: SearchIndex,
+    run_id: str,
+    phases: Phases,
+) -> Ranking:
+    """Rank the campaign's documents that are embedded and indexed.
+
+    A document that Typesense does not hold, or holds with another text, is left out: that is not a match of 0.
+    """
+    campaign = brief.campaign
+    with phases.measured("read"), session.transaction() as connection:
+        documents = read_documents(connection, campaign.id)
+        vectors = read_vectors(connection, embedder.model, documents["text_hash"])
+    with phases.measured("search"):
+        indexed = documents["reddit_id"].map(index.held(campaign.id)) == documents["text_hash"]
+        embedded = documents["text_hash"].isin(vectors.keys())
+        ready = documents[embedded & indexed].reset_index(drop=True)
+        searches = [Keyword(keyword).plain for keyword in campaign.keywords]
+        matches = index.text_match(campaign.id, ready["reddit_id"].tolist(), searches)
+    with phases.measured("embed_phrases"):
+        meaning = meaning_of(
+            vectors_of(session, embedder, searches),
+            vectors_of(session, embedder, asking_phrases(searches, campaign.product)),
+            vectors_of(session, embedder, telling_phrases(searches, campaign.product)),
+        )
+    with phases.measured("score"):
+        frame = component_frame(ready, vectors, matches, meaning, campaign, settings.weights)
+        sifted = sift(frame, (*REJUDGING_GATES, *RANK_GATES), settings, campaign.unknown)
+        frame = frame.assign(
+            campaign_id=campaign.id,
+            run_id=run_id,
+            kept=sifted.kept,
+            duplicate_of=duplicates_among_kept(frame, sifted.kept),
+        )
+    return Ranking(frame, sifted, int((~indexed).sum()), int((~embedded).sum()))
+
+
+@dg.asset(
+    **stage("rank"),
+    kinds={"postgres", "typesense"},
+    deps=[typesense_index, document_embeddings],
+    check_specs=gate_specs(ASSET, RANK_GATES),
+    description=(
+        "Every stored document with the components of its score, the fused score, and whether the gates keep it.\n\n"
+        "Fuses closeness in meaning, the keyword match of Typesense, and whether somebody asks or sells. Stored "
+        "documents are judged again by the metadata gates as they are set now, then by the four ranking gates. "
+        "Documents that are not indexed or not embedded are left as they were and counted."
+    ),
+)
+def ranked_candidates(
+    context: dg.AssetExecutionContext,
+    run_settings: RunSettings,
+    database: dg.ResourceParam[Database],
+    search_index: dg.ResourceParam[SearchIndex],
+    embedder: dg.ResourceParam[Embedder],
+    rejection_logs: dg.ResourceParam[Path],
+) -> dg.MaterializeResult:
+    phases = Phases()
+    with told_in_one_sentence():
+        brief = run_settings.brief(context.partition_key)
+        settings = settings_for(brief, embedder)
+        with database.campaign(brief.campaign.id) as session:
+            ranking = rank(session, brief, settings, embedder, search_index, context.run_id, phases)
+            with phases.measured("store"), session.transaction() as connection:
+                write_ranked(connection, brief.campaign.id, ranking.candidate_rows(embedder.model), ranking.rejected)
+            with RejectionLog(rejection_logs, brief.campaign.id, context.run_id) as log:
+                log.add(ranking.rejected)
+            _warn(context, ranking, log)
+            with session.transaction() as connection:
+                earlier = write_tallies(connection, brief.campaign.id, context.run_id, ranking.tallies)
+                stored = read_ranked_by_run(connection, brief.campaign.id, context.run_id)
+                metadata = report(
+                    connection,
+                    context,
+                    row_count=count_rows(connection, candidates_table, brief.campaign.id),
+                    counts=ranking.counts(),
+                    phases=phases,
+                    extra=_details(ranking, settings, embedder, log),
+                )
+    offending = offenders(RANK_GATES, stored, settings, brief.campaign.unknown)
+    checks = gate_results(ASSET, RANK_GATES, ranking.tallies, earlier, offending, brief, settings)
+    return dg.MaterializeResult(metadata=metadata, check_results=checks)
+
+
+def _warn(context: dg.AssetExecutionContext, ranking: Ranking, log: RejectionLog) -> None:
+    for count, what, asset in (
+        (ranking.not_indexed, "not in Typesense as they are stored", "typesense_index"),
+        (ranking.not_embedded, "without a vector", "document_embeddings"),
+    ):
+        if count:
+            context.log.warning(f"{count} documents are {what} and were not ranked; materialize {asset}.")
+    if log.failure:
+        context.log.warning(f"The CSV file of rejections was {log.state}")
+
+
+def _details(ranking: Ranking, settings: Settings, embedder: Embedder, log: RejectionLog) -> dict[str, Any]:
+    best = ranking.frame[ranking.frame["kept"]].nlargest(10, "fused_score")
+    shown = ["reddit_id", "fused_score", "cosine_similarity", "lexical", "intent_similarity", "asking_cue", "url"]
+    return {
+        "model": embedder.model,
+        "rejudged": {gate.name: ranking.sifted.tallies[gate.name].rejected for gate in REJUDGING_GATES},
+        "weights": settings.weights.model_dump(),
+        "best_candidates": table(best[shown].round(4).to_dict("records")),
+        "rejected_examples": rejection_table(ranking.rejected[:MAX_TABLE_ROWS]),
+        "rejection_log": log.state,
+    }

@@ -1,0 +1,83 @@
+"""What all assets share: the group and stage tags, errors told in one sentence, and the report of a run."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from lead_assets.domain.errors import LeadAssetsError
+from lead_assets.partitions import campaigns
+from lead_assets.reporting import Phases, Progress
+from lead_assets.storage.statistics import write_stage_run
+
+GROUP = "leads"
+QUEUE_TAG = "dagster-celery/queue"
+
+
+def stage(queue: str) -> dict[str, Any]:
+    """Arguments of ``@asset`` for an asset of the graph: partitioning, group, and the stage as its queue."""
+    return {"partitions_def": campaigns, "group_name": GROUP, "op_tags": {QUEUE_TAG: queue}}
+
+
+def partitioned_spec(name: str, asset: str, description: str) -> dg.AssetCheckSpec:
+    """A blocking check that an asset yields, whose evaluations carry the campaign."""
+    with _preview():
+        return dg.AssetCheckSpec(name, asset=asset, description=description, blocking=True, partitions_def=campaigns)
+
+
+def partitioned_check(
+    asset: dg.AssetsDefinition, description: str
+) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
+    """A standalone check of ``asset`` that re-reads the store; it runs alone from the UI, for each campaign."""
+
+    def decorate(function: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
+        with _preview():
+            return dg.asset_check(asset=asset, description=description, partitions_def=campaigns)(function)
+
+    return decorate
+
+
+@contextmanager
+def _preview() -> Iterator[None]:
+    """Partitioned checks are a preview of Dagster's: used in this module only, with the minor pinned and a test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        yield
+
+
+@contextmanager
+def told_in_one_sentence() -> Iterator[None]:
+    """Turn an expected error into a failure that says what, where, and what to do; a second try would not help."""
+    try:
+        yield
+    except LeadAssetsError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        raise dg.Failure(
+            description=f"PostgreSQL did not do its work ({reason}); what was committed before stays. Run again.",
+        ) from error
+
+
+def progress(context: dg.AssetExecutionContext) -> Progress:
+    """Progress that goes to the run's log."""
+    return Progress(context.log.info)
+
+
+def report(
+    connection: sa.Connection,
+    context: dg.AssetExecutionContext,
+    *,
+    row_count: int,
+    counts: Mapping[str, int],
+    phases: Phases,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Remember what this run did, and give the materialization's metadata: totals, this run's counts, seconds."""
+    asset = context.asset_key.to_user_string()
+    write_stage_run(connection, context.partition_key, asset, context.run_id, counts)
+    return {"dagster/row_count": row_count, **counts, **phases.metadata(), **(extra or {})}

@@ -1,0 +1,168 @@
+"""Campaign files: ``<folder>/<id>.yaml`` read into campaigns, with errors that name the file, the line and the fix."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from lead_assets.domain.campaign import CAMPAIGN_ID, Campaign
+from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError
+from lead_assets.domain.settings import Layer, resolve
+
+MAX_FILE_BYTES = 256 * 1024
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class CampaignFile:
+    """One file of the folder: its path and either the campaign or why it cannot be read."""
+
+    path: Path
+    campaign: Campaign | None
+    error: str | None
+
+    @property
+    def id(self) -> str:
+        """The file's name, which is the campaign's id."""
+        return self.path.stem
+
+
+def list_campaigns(folder: Path) -> list[CampaignFile]:
+    """Every campaign file in ``folder``, by name; broken ones with their error.
+
+    Raises:
+        CampaignInvalid: the folder cannot be read (which is not the same as an empty one).
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith("."))
+    except OSError as error:
+        raise CampaignInvalid(
+            f"The campaign folder {folder} cannot be read ({error.strerror}); create it or set LEAD_ASSETS_CAMPAIGNS."
+        ) from error
+    return [_try_read(path) for path in paths]
+
+
+def _try_read(path: Path) -> CampaignFile:
+    try:
+        return CampaignFile(path, read_campaign(path), None)
+    except LeadAssetsError as error:
+        return CampaignFile(path, None, str(error))
+
+
+def find_campaign(folder: Path, campaign_id: str) -> Campaign:
+    """The campaign ``campaign_id`` of ``folder``.
+
+    Raises:
+        CampaignInvalid: there is none, or its file does not validate.
+    """
+    if CAMPAIGN_ID.fullmatch(campaign_id):
+        for suffix in _SUFFIXES:
+            path = folder / f"{campaign_id}{suffix}"
+            if path.is_file():
+                return read_campaign(path)
+    ids = sorted(path.stem for suffix in _SUFFIXES for path in folder.glob(f"*{suffix}"))
+    close = difflib.get_close_matches(campaign_id, ids, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(ids[:10]) or 'none yet'}."
+    raise CampaignInvalid(f"There is no campaign {campaign_id!r} in {folder}; {hint}")
+
+
+def read_campaign(path: Path) -> Campaign:
+    """The campaign in ``path``; a relative archive path becomes absolute, from the file's own folder.
+
+    Raises:
+        CampaignInvalid: unreadable, not YAML, or not a valid campaign.
+    """
+    if not CAMPAIGN_ID.fullmatch(path.stem):
+        raise CampaignInvalid(
+            f"{path}: a campaign's id is its file's name, of lower-case letters, digits and underscores, "
+            f"starting with a letter; rename {path.name!r}."
+        )
+    text = _read_text(path)
+    node = _compose(path, text)
+    content = yaml.safe_load(text)
+    if not isinstance(content, dict):
+        raise CampaignInvalid(
+            f"{path}: a campaign is a list of `key: value` lines with at least name, product, keywords."
+        )
+    try:
+        campaign = Campaign.model_validate({**content, "id": path.stem})
+    except ValidationError as error:
+        raise CampaignInvalid(_sentence(path, error, node)) from error
+    resolve([Layer(str(path), campaign.settings)])
+    return _with_absolute_archive(campaign, path.parent)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise CampaignInvalid(f"{path} is larger than {MAX_FILE_BYTES // 1024} kB, so it is no campaign file.")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CampaignInvalid(
+            f"{path} cannot be read ({error.strerror}); check that it exists and its mode."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CampaignInvalid(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8.") from error
+
+
+def _compose(path: Path, text: str) -> yaml.Node | None:
+    """The document's nodes, which know their lines; a key written twice is an error, not the last one's silent win."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise CampaignInvalid(f"{where}: not valid YAML ({problem}); check quotes and indentation there.") from error
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise CampaignInvalid(
+                    f"{path}, line {key.start_mark.line + 1}: {key.value} is written twice; keep one."
+                )
+            seen.add(key.value)
+    return node
+
+
+def _sentence(path: Path, error: ValidationError, node: yaml.Node | None) -> str:
+    first = error.errors()[0]
+    location = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
+    key = ".".join(str(part) for part in location)
+    line = _line(node, location)
+    where = f"{path}, line {line}" if line else str(path)
+    if first["type"] == "missing":
+        return f"{where}: {key} is missing; add a line `{key}: …`."
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(location[-1]), list(Campaign.model_fields), n=1)
+        return f"{where}: there is no key {key}; {f'did you mean {close[0]}?' if close else 'take it out.'}"
+    return f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}."
+
+
+def _line(node: yaml.Node | None, location: list[Any]) -> int | None:
+    """The line on which the innermost part of ``location`` that exists is written."""
+    line = None
+    for part in location:
+        children: Mapping[Any, tuple[yaml.Node, yaml.Node]] = {}
+        if isinstance(node, yaml.MappingNode):
+            children = {key.value: (key, value) for key, value in node.value}
+        elif isinstance(node, yaml.SequenceNode):
+            children = {index: (value, value) for index, value in enumerate(node.value)}
+        if part not in children:
+            break
+        key, node = children[part]
+        line = key.start_mark.line + 1
+    return line
+
+
+def _with_absolute_archive(campaign: Campaign, folder: Path) -> Campaign:
+    if campaign.archive is None:
+        return campaign
+    path = os.path.abspath(folder / Path(campaign.archive.path).expanduser())  # noqa: PTH100  keeps symbolic links
+    return campaign.model_copy(update={"archive": campaign.archive.model_copy(update={"path": path})})

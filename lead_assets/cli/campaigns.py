@@ -1,0 +1,122 @@
+"""``campaigns list|new|validate``: the campaign files."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import yaml
+from rich.table import Table
+
+from lead_assets.campaign_files import CampaignFile, list_campaigns, read_campaign
+from lead_assets.cli.state import cell, console, echo_json, json_option
+from lead_assets.domain.campaign import CAMPAIGN_ID
+from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
+from lead_assets.resources import Environment
+
+TEMPLATE = """\
+# A campaign of lead_assets. The file's name is its id. All keys: README.md, "Campaign files".
+name: {name}
+# What is sold, in a sentence or two: it guides ranking and extraction.
+product: {product}
+# A document must match at least one: every word of it, in any order; words in "quotes" adjacent and in order.
+keywords:
+{keywords}
+# A document with one of these is left out.
+negative_keywords: []
+# Names without r/; an empty include means all.
+subreddits: {{include: [], exclude: []}}
+exclude_authors: [AutoModerator]
+source: archive
+archive:
+  # An .ndjson or .zst file of Reddit posts or comments; a relative path starts at this file.
+  path: {archive}
+# Any setting of README.md, "Settings", for this campaign only.
+settings: {{}}
+"""
+
+
+@click.group()
+def campaigns() -> None:
+    """List, create and validate campaign files."""
+
+
+@campaigns.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the campaign files, and what is wrong with broken ones."""
+    files = list_campaigns(Environment.read().campaigns)
+    if as_json:
+        echo_json([_record(file) for file in files])
+        return
+    table = Table()
+    for column in ("campaign", "name", "source", "keywords", "state"):
+        table.add_column(column)
+    for file in files:
+        campaign = file.campaign
+        if campaign:
+            table.add_row(file.id, cell(campaign.name), campaign.source, cell(", ".join(campaign.keywords), 60), "ok")
+        else:
+            table.add_row(file.id, "", "", "", cell(file.error))
+    console.print(table)
+
+
+def _record(file: CampaignFile) -> dict[str, object]:
+    campaign = file.campaign.model_dump() if file.campaign else None
+    return asdict(file) | {"id": file.id, "campaign": campaign}
+
+
+@campaigns.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+def validate(paths: tuple[Path, ...]) -> None:
+    """Validate campaign files: the given ones, or all of the folder."""
+    chosen = paths or tuple(file.path for file in list_campaigns(Environment.read().campaigns))
+    broken = 0
+    for path in chosen:
+        try:
+            read_campaign(path)
+            console.print(f"{path}: valid", soft_wrap=True, markup=False)
+        except LeadAssetsError as error:
+            broken += 1
+            console.print(str(error), style="red", soft_wrap=True, markup=False)
+    if broken:
+        raise CampaignInvalid(f"{broken} of {len(chosen)} campaign files are broken; mend the lines named above.")
+
+
+@campaigns.command()
+@click.argument("campaign_id", metavar="ID", required=False)
+@click.option("--product", help="What is sold, in a sentence.")
+@click.option("--keyword", "keywords", multiple=True, help="A keyword, repeatable.")
+@click.option("--archive", help="An archive file to search (.ndjson or .zst).")
+def new(campaign_id: str | None, product: str | None, keywords: tuple[str, ...], archive: str | None) -> None:
+    """Write a new campaign file; asks for what is not given."""
+    folder = Environment.read().campaigns
+    chosen = campaign_id or click.prompt("Id (lower-case letters, digits, underscores)")
+    path = folder / f"{chosen}.yaml"
+    if not CAMPAIGN_ID.fullmatch(chosen):
+        raise InvalidInput(
+            f"{chosen!r} is no campaign id; use lower-case letters, digits and underscores, letter first."
+        )
+    if path.exists():
+        raise InvalidInput(f"{path} exists already; choose another id, or edit it.")
+    what = product or click.prompt("What do you sell, in a sentence")
+    words = list(keywords) or [word.strip() for word in click.prompt("Keywords, separated by commas").split(",")]
+    file = archive or click.prompt("Archive file to search", default="dumps/posts.zst")
+    text = TEMPLATE.format(
+        name=_scalar(chosen.replace("_", " ").title()),
+        product=_scalar(what),
+        keywords="\n".join(f"  - {_scalar(word)}" for word in words if word),
+        archive=_scalar(str(Path(file).absolute()) if archive else file),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    try:
+        read_campaign(path)
+    except LeadAssetsError:
+        path.unlink()
+        raise
+    console.print(f"Wrote {path}. Find leads: lead-assets run {chosen}", soft_wrap=True, markup=False)
+
+
+def _scalar(text: str) -> str:
+    """``text`` as a YAML scalar on one line."""
+    return yaml.safe_dump(text, allow_unicode=True, width=10**6, default_style='"').strip()

@@ -1,0 +1,105 @@
+"""The live display of a run: one line a stage, fed by Dagster's own events."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from rich.console import RenderableType
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+STAGES = (
+    "crawled_documents",
+    "typesense_index",
+    "document_embeddings",
+    "lead_stubs",
+    "ranked_candidates",
+    "extracted_leads",
+    "leads",
+)
+
+
+@dataclass
+class _Stage:
+    state: str = "waiting"
+    note: str = ""
+    rows: str = ""
+    started: float | None = None
+    seconds: float | None = None
+
+
+class StageDisplay:
+    """What each asset of a run is doing."""
+
+    def __init__(self, campaign_id: str) -> None:
+        """Nothing has started."""
+        self.warnings: list[str] = []
+        self.failure: str | None = None
+        self._campaign_id = campaign_id
+        self._stages = {name: _Stage() for name in STAGES}
+        self._spinner = Spinner("dots")
+
+    def take(self, entry: dg.EventLogEntry) -> None:
+        """Take one entry of the run's event log."""
+        stage = self._stages.get(entry.step_key or "")
+        event = entry.dagster_event
+        if stage is None:
+            return
+        if event is None:
+            self._take_message(stage, entry)
+        elif event.event_type == dg.DagsterEventType.STEP_START:
+            stage.state, stage.started = "running", time.monotonic()
+        elif event.event_type == dg.DagsterEventType.STEP_SUCCESS:
+            self._end(stage, "done")
+        elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            self._end(stage, "failed")
+            self.failure = _failure(event.event_specific_data)
+        elif event.event_type == dg.DagsterEventType.STEP_SKIPPED:
+            stage.state = "skipped"
+        elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            count = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
+            stage.rows = f"{count.value:,}" if count is not None and isinstance(count.value, int) else ""
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                self.warnings.append(f"{check.asset_key.to_user_string()}, {check.check_name}: {check.description}")
+
+    def _take_message(self, stage: _Stage, entry: dg.EventLogEntry) -> None:
+        if entry.level >= 30:
+            self.warnings.append(entry.user_message)
+        else:
+            stage.note = entry.user_message
+
+    def _end(self, stage: _Stage, state: str) -> None:
+        stage.state = state
+        stage.seconds = time.monotonic() - stage.started if stage.started else None
+
+    def __rich__(self) -> RenderableType:
+        table = Table(title=f"Campaign {self._campaign_id}", title_justify="left", box=None, pad_edge=False)
+        for column in ("", "asset", "rows", "seconds", ""):
+            table.add_column(column, justify="right" if column in ("rows", "seconds") else "left")
+        marks: dict[str, Any] = {"done": Text("✓", "green"), "failed": Text("✗", "red"), "running": self._spinner}
+        for name, stage in self._stages.items():
+            running = stage.state == "running" and stage.started
+            seconds = time.monotonic() - stage.started if running and stage.started else stage.seconds
+            table.add_row(
+                marks.get(stage.state, "·"),
+                name,
+                stage.rows,
+                f"{seconds:.1f}" if seconds is not None else "",
+                Text(stage.note if running else "", "dim"),
+            )
+        return table
+
+
+def _failure(data: Any) -> str | None:
+    """The sentence of a failure: its own description, else the error's last line."""
+    failure = getattr(data, "user_failure_data", None)
+    if failure is not None and failure.description:
+        return failure.description
+    error = getattr(data, "error", None)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip().splitlines()[-1] if error is not None else None

@@ -1,0 +1,215 @@
+"""``leads``, ``candidates``, ``explain``, ``export``: what was found, and why."""
+
+import csv
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import pandas as pd
+from rich.table import Table
+
+from lead_assets.cli.explanation import explain_document, print_explanation
+from lead_assets.cli.state import (
+    campaign_argument,
+    cell,
+    console,
+    echo_json,
+    json_option,
+    json_value,
+    known_campaign,
+    opened_database,
+)
+from lead_assets.domain.errors import InvalidInput
+from lead_assets.reporting import safe_cell
+from lead_assets.resources import parse_day
+from lead_assets.storage.candidates import read_candidates
+from lead_assets.storage.corpus import read_rejections
+from lead_assets.storage.leads import read_qualified
+
+Record = Mapping[str, Any]
+format_option = click.option(
+    "--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True
+)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame with plain values."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+@click.command()
+@campaign_argument
+@format_option
+@click.option("--limit", type=click.IntRange(min=1), help="How many, best first.")
+@click.option("--min-score", type=click.FloatRange(0, 1), help="Lowest relevance score.")
+@click.option("--since", help="Only documents posted since this day.")
+def leads(campaign_id: str, form: str, limit: int | None, min_score: float | None, since: str | None) -> None:
+    """Show the qualified leads of CAMPAIGN, best first, with the reason for each."""
+    known_campaign(campaign_id)
+    day = parse_day(since).replace(hour=0, minute=0, second=0) if since else None
+    with opened_database() as database, database.connect() as connection:
+        found = records(read_qualified(connection, campaign_id, limit=limit, min_score=min_score, since=day))
+    if form == "table":
+        _print_leads_table(campaign_id, found)
+    else:
+        write_records(sys.stdout, [_flat_lead(row) for row in found] if form == "csv" else found, form)
+
+
+def print_leads(campaign_id: str, limit: int) -> None:
+    """The best leads as a table."""
+    with opened_database() as database, database.connect() as connection:
+        _print_leads_table(campaign_id, records(read_qualified(connection, campaign_id, limit=limit)))
+
+
+def _print_leads_table(campaign_id: str, rows: Sequence[Record]) -> None:
+    if not rows:
+        console.print(f"No leads yet for {campaign_id}; `lead-assets run {campaign_id}` looks for some.")
+        return
+    table = Table(title=f"Leads of {campaign_id}", title_justify="left", show_lines=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("who needs what", ratio=1, overflow="fold")
+    table.add_column("reason, in their words", ratio=1, overflow="fold")
+    for row in rows:
+        data = row["extracted_data"]
+        what = cell(f"r/{row['subreddit']} · {row['author'] or 'unknown author'}", 60)
+        what.stylize("dim")
+        what.append("\n").append(cell(row["title"] or data["summary"], 120)).append("\n")
+        what.append(_short_url(row["reddit_id"], row["reddit_url"]), "blue")
+        table.add_row(f"{row['relevance_score']:.2f}", what, _reason(data))
+    console.print(table)
+
+
+def _short_url(reddit_id: str, url: str) -> str:
+    """Reddit's own short link of a post, which fits into a column and can be copied from it."""
+    return f"https://redd.it/{reddit_id[3:]}" if reddit_id.startswith("t3_") else url
+
+
+def _reason(data: Record) -> Any:
+    reason = cell(f"“{(data['evidence'] or [''])[0]}”", 280)
+    facts = [
+        f"urgency {data['urgency']}" if data["urgency"] != "none" else "",
+        f"budget {data['budget']}" if data["budget"] else "",
+    ]
+    facts += [f"contact {contact}" for contact in data["contact"]]
+    noted = cell(" · ".join([data["intent"], *filter(None, facts)]), 160)
+    noted.stylize("green")
+    return reason.append("\n").append(noted)
+
+
+def _flat_lead(row: Record) -> dict[str, Any]:
+    """A lead for a spreadsheet: what was extracted in columns of its own."""
+    data = row["extracted_data"]
+    flat = {name: value for name, value in row.items() if name != "extracted_data"}
+    flat["matched_keywords"] = "; ".join(row["matched_keywords"])
+    for name in ("intent", "urgency", "budget", "pain_point", "summary", "confidence", "extractor"):
+        flat[name] = data[name]
+    return flat | {"evidence": " | ".join(data["evidence"]), "contact": " | ".join(data["contact"])}
+
+
+@click.command()
+@campaign_argument
+@click.option(
+    "--format", "form", type=click.Choice(["table", "jsonl", "csv", "ids"]), default="table", show_default=True
+)
+@click.option("--limit", type=click.IntRange(min=1), help="How many, best first.")
+def candidates(campaign_id: str, form: str, limit: int | None) -> None:
+    """Show the kept candidates of CAMPAIGN, best first. Format ids: one fullname a line."""
+    known_campaign(campaign_id)
+    with opened_database() as database, database.connect() as connection:
+        rows = records(read_candidates(connection, campaign_id))[:limit]
+    if form == "ids":
+        click.echo("".join(f"{row['reddit_id']}\n" for row in rows), nl=False)
+    elif form != "table":
+        joined = [row | {"matched_keywords": "; ".join(row["matched_keywords"])} for row in rows]
+        write_records(sys.stdout, joined if form == "csv" else rows, form)
+    else:
+        _print_candidates_table(campaign_id, rows)
+
+
+def _print_candidates_table(campaign_id: str, rows: Sequence[Record]) -> None:
+    table = Table(title=f"Candidates of {campaign_id}", title_justify="left")
+    for column in ("id", "fused", "cosine", "lexical", "intent", "asks", "sells"):
+        table.add_column(column, justify="left" if column == "id" else "right", no_wrap=True)
+    table.add_column("title", ratio=1, no_wrap=True)
+    components = ("fused_score", "cosine_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue")
+    for row in rows:
+        title = (
+            cell(row["title"]) if not row["duplicate_of"] else cell(f"(repeats {row['duplicate_of']}) {row['title']}")
+        )
+        table.add_row(row["reddit_id"], *(f"{row[name]:.2f}" for name in components), title)
+    console.print(table)
+
+
+def write_records(file: IO[str], rows: Sequence[Record], form: str) -> None:
+    """Write rows as JSON lines, or as CSV that no spreadsheet takes for formulas."""
+    if form == "jsonl":
+        file.writelines(json.dumps(row, ensure_ascii=False, default=json_value) + "\n" for row in rows)
+    elif rows:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({name: safe_cell(_text(value)) for name, value in row.items()} for row in rows)
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+@click.command()
+@campaign_argument
+@click.argument("reddit_id", metavar="ID")
+@json_option
+def explain(campaign_id: str, reddit_id: str, as_json: bool) -> None:
+    """Tell everything about one document of CAMPAIGN: each gate, each score, and what was read."""
+    explanation = explain_document(known_campaign(campaign_id).id, reddit_id)
+    if as_json:
+        echo_json(explanation)
+    else:
+        print_explanation(explanation)
+
+
+@click.command()
+@campaign_argument
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder (default: exports/CAMPAIGN)."
+)
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+def export(campaign_id: str, folder: Path | None, form: str) -> None:
+    """Write leads, candidates and rejections of CAMPAIGN into files."""
+    known_campaign(campaign_id)
+    target = folder or Path("exports") / campaign_id
+    with opened_database() as database, database.connect() as connection:
+        tables = {
+            "leads": records(read_qualified(connection, campaign_id)),
+            "candidates": records(read_candidates(connection, campaign_id)),
+            "rejections": records(read_rejections(connection, campaign_id)),
+        }
+    if form == "csv":
+        tables["leads"] = [_flat_lead(row) for row in tables["leads"]]
+    for name, rows in tables.items():
+        _replace(target / f"{name}.{form}", rows, form)
+    console.print(
+        f"Wrote {', '.join(f'{len(rows)} {name}' for name, rows in tables.items())} to {target}.", soft_wrap=True
+    )
+
+
+def _replace(path: Path, rows: Iterable[Record], form: str) -> None:
+    """Write a file that is there whole or as it was before."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", newline="", dir=path.parent, prefix=".unfinished-", delete=False
+        ) as file:
+            unfinished = Path(file.name)
+            try:
+                write_records(file, list(rows), form)
+                file.close()
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written ({error.strerror}); choose another folder with --to.") from error

@@ -1,0 +1,224 @@
+"""``run`` and ``demo``: a campaign's graph through Dagster, in this process, with a live display and the funnel."""
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import dagster as dg
+from rich.live import Live
+from rich.table import Table
+
+from lead_assets.automation import JOB
+from lead_assets.cli.progress import StageDisplay
+from lead_assets.cli.reading import print_leads
+from lead_assets.cli.servers import bring_up
+from lead_assets.cli.state import (
+    campaign_argument,
+    console,
+    echo_json,
+    json_option,
+    known_campaign,
+    opened_database,
+    search_index,
+    set_variables,
+)
+from lead_assets.definitions import defs
+from lead_assets.domain.errors import InvalidInput, LeadAssetsError
+from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
+from lead_assets.partitions import campaigns
+from lead_assets.resources import Environment, RunSettings, open_source
+from lead_assets.storage.statistics import read_funnel, read_stage_runs
+
+SAMPLE = Path(__file__).resolve().parent.parent / "sample"
+
+
+class RunFailed(LeadAssetsError):
+    """A run of the graph failed; the message is the failed asset's."""
+
+
+@click.command()
+@campaign_argument
+@click.option("--source", help="Where documents come from in this run: archive.")
+@click.option("--path", type=click.Path(path_type=Path), help="The archive file (.ndjson or .zst).")
+@click.option("--as-of", help="Day as of which ages are judged, such as 2026-01-31.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for this run, repeatable.")
+@json_option
+def run(
+    campaign_id: str,
+    source: str | None,
+    path: Path | None,
+    as_of: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Find leads for CAMPAIGN: materialize the whole graph, and print the funnel."""
+    config: dict[str, Any] = {
+        "source": source,
+        "archive_path": str(path.absolute()) if path else None,
+        "as_of": as_of,
+        **_settings(assignments),
+    }
+    _require_servers()
+    outcome = run_campaign(campaign_id, {key: value for key, value in config.items() if value is not None})
+    if as_json:
+        echo_json(outcome)
+        return
+    print_funnel(outcome)
+    console.print(f"Leads: lead-assets leads {campaign_id}    One document: lead-assets explain {campaign_id} ID")
+
+
+def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise InvalidInput(f"--set {assignment!r} has no value; write --set NAME=VALUE.")
+        values[name.strip()] = value.strip()
+    return values
+
+
+def _require_servers() -> None:
+    """A server that is not there is the user's to start: told before a run begins, not by a failed one."""
+    with opened_database():
+        search_index().check()
+
+
+def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the graph for one campaign; returns run id, this run's counts by asset, and the funnel.
+
+    Raises:
+        InvalidInput: campaign, settings or source are wrong; nothing was run.
+        RunFailed: an asset failed.
+    """
+    known_campaign(campaign_id)
+    checked = _typed_config(config)
+    open_source(RunSettings(**checked).brief(campaign_id))
+    set_variables(Environment.read())
+    run_id = str(uuid.uuid4())
+    with dg.DagsterInstance.get() as instance:
+        assert campaigns.name is not None
+        instance.add_dynamic_partitions(campaigns.name, [campaign_id])
+        _execute(instance, campaign_id, run_id, checked)
+    with opened_database() as database, database.connect() as connection:
+        stages = read_stage_runs(connection, campaign_id)
+        return {
+            "campaign": campaign_id,
+            "run_id": run_id,
+            "this_run": {asset: row["counts"] for asset, row in stages.items() if row["run_id"] == run_id},
+            "funnel": read_funnel(connection, campaign_id),
+        }
+
+
+def _typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Text from the command line as what Dagster's config wants; wrong values are told by the settings themselves."""
+    typed: dict[str, Any] = {}
+    for name, value in config.items():
+        field = RunSettings.model_fields.get(name)
+        if field is None:
+            raise InvalidInput(f"There is no setting {name}; the names are in lead_assets/domain/settings.py.")
+        typed[name] = _converted(name, value, str(field.annotation))
+    return typed
+
+
+def _converted(name: str, value: Any, annotation: str) -> Any:
+    try:
+        if "bool" in annotation:
+            return {"true": True, "false": False}[str(value).lower()]
+        if "int" in annotation:
+            return int(value)
+        return float(value) if "float" in annotation else value
+    except (KeyError, ValueError):
+        raise InvalidInput(f"{name}={value} is not a value of this setting.") from None
+
+
+def _execute(instance: dg.DagsterInstance, campaign_id: str, run_id: str, config: Mapping[str, Any]) -> None:
+    job = defs.resolve_job_def(JOB)
+    display = StageDisplay(campaign_id)
+    instance.add_event_listener(run_id, display.take)
+    with Live(display, console=console, refresh_per_second=4, transient=not console.is_terminal) as live:
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=campaign_id,
+            run_id=run_id,
+            run_config={
+                "resources": {"run_settings": {"config": dict(config)}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # the display says it better
+            },
+            raise_on_error=False,
+        )
+        live.refresh()
+    for warning in display.warnings:
+        console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    if not result.success:
+        raise RunFailed(f"{display.failure or 'The run failed.'} (run {run_id}; details: lead-assets dev)")
+
+
+def did_nothing(this_run: Mapping[str, Mapping[str, int]]) -> bool:
+    """Whether a run found nothing new to do."""
+    work = {
+        "crawled_documents": ("judged", "postponed"),
+        "typesense_index": ("indexed", "reindexed", "removed"),
+        "document_embeddings": ("embedded",),
+        "lead_stubs": ("written",),
+        "extracted_leads": ("extracted", "failed"),
+        "leads": ("written", "cleared"),
+    }
+    return not any(this_run.get(asset, {}).get(name, 0) for asset, names in work.items() for name in names)
+
+
+def print_funnel(outcome: Mapping[str, Any]) -> None:
+    """The funnel from what is stored, with this run's counts beside it."""
+    funnel, this_run = outcome["funnel"], outcome["this_run"]
+    crawl, rank = this_run.get("crawled_documents", {}), this_run.get("ranked_candidates", {})
+    table = Table(title=f"Funnel of {outcome['campaign']}", title_justify="left")
+    table.add_column("step")
+    table.add_column("stored", justify="right")
+    table.add_column("this run", justify="right")
+    duplicates = f", {crawl.get('duplicates', 0)} known" if crawl.get("duplicates") else ""
+    table.add_row("crawled", str(funnel["crawled"]), f"{crawl.get('judged', 0)} new{duplicates}")
+    for gate in METADATA_GATES[1:]:
+        rejected = funnel["rejected"].get(gate.name, 0)
+        table.add_row(f"  rejected by {gate.name}", str(rejected), str(crawl.get(f"rejected_{gate.name}", 0)))
+    table.add_row("ranked", str(funnel["ranked"]), str(rank.get("in", 0)))
+    for gate in RANK_GATES:
+        rejected = funnel["rejected"].get(gate.name, 0)
+        table.add_row(f"  rejected by {gate.name}", str(rejected), str(rank.get(f"rejected_{gate.name}", 0)))
+    table.add_row("  near-duplicates", str(funnel["near_duplicates"]), str(rank.get("near_duplicates", 0)))
+    extract, persist = this_run.get("extracted_leads", {}), this_run.get("leads", {})
+    table.add_row("extracted", str(funnel["extracted"]), str(extract.get("extracted", 0)))
+    table.add_row("leads", str(funnel["leads"]), f"{persist.get('written', 0)} rows changed")
+    console.print(table)
+    if did_nothing(this_run):
+        console.print(f"Nothing new to do for {outcome['campaign']}: everything was crawled, read and stored before.")
+
+
+@click.command()
+def demo() -> None:
+    """Run the sample campaigns on the sample corpus, from nothing to leads."""
+    bring_up()
+    ids = copy_sample_campaigns(Environment.read().campaigns)
+    for campaign_id in ids:
+        print_funnel(run_campaign(campaign_id, {}))
+        print_leads(campaign_id, limit=10)
+    console.print("\nThe UI: .venv/bin/lead-assets dev, then http://127.0.0.1:3000")
+    console.print("Your own campaign: .venv/bin/lead-assets campaigns new")
+
+
+def copy_sample_campaigns(folder: Path) -> list[str]:
+    """Copy the sample campaigns into ``folder`` unless they are there; their archive stays in the package."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ids: list[str] = []
+    for path in sorted((SAMPLE / "campaigns").glob("*.yaml")):
+        ids.append(path.stem)
+        target = folder / path.name
+        if not target.exists():
+            text = path.read_text(encoding="utf-8")
+            unfinished = target.with_suffix(".unfinished")
+            unfinished.write_text(
+                text.replace("../documents.ndjson", str(SAMPLE / "documents.ndjson")), encoding="utf-8"
+            )
+            shutil.move(unfinished, target)
+    return ids

@@ -1,0 +1,150 @@
+"""``up``, ``down``, ``status``, ``env``, ``dev``: the embedded servers, and the Dagster UI on top of them."""
+
+import os
+import shlex
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import click
+import dagster as dg
+from rich.table import Table
+
+from lead_assets import local
+from lead_assets.assets.index import repair
+from lead_assets.campaign_files import list_campaigns
+from lead_assets.cli.state import console, echo_json, json_option, opened_database, search_index, set_variables
+from lead_assets.domain.errors import LeadAssetsError
+from lead_assets.partitions import campaigns
+from lead_assets.resources import DAGSTER_SCHEMA, Environment
+from lead_assets.storage import migrate
+from lead_assets.storage.database import Database
+from lead_assets.storage.statistics import read_campaign_stats
+
+
+@click.command()
+def up() -> None:
+    """Start the embedded servers, and bring schema and index to this version."""
+    bring_up()
+    environment = Environment.read()
+    console.print(f"Ready: PostgreSQL and Typesense are up, state is in {environment.home}.")
+
+
+def bring_up() -> None:
+    """Start the servers that the user did not bring, migrate the schema, and move the index to this version's schema.
+
+    Raises:
+        Unavailable: a server cannot be started or used.
+    """
+    environment = Environment.read()
+    if not (environment.own_database and environment.own_typesense):
+        local.up(
+            environment.home,
+            postgres=not environment.own_database,
+            typesense=not environment.own_typesense,
+            on_progress=console.print,
+        )
+    database = Database(environment.database_url)
+    try:
+        with database.connect():
+            pass  # a server that does not answer is told in a sentence here, not by a migration's traceback
+        migrate.create_schema(database.engine, DAGSTER_SCHEMA)
+        before, after = migrate.upgrade(database.engine)
+        if before != after:
+            console.print(f"Schema of PostgreSQL: {before or 'none'} → {after}.")
+        _migrate_index(database)
+    finally:
+        database.close()
+
+
+def _migrate_index(database: Database) -> None:
+    """Create the index, or build the new schema's for all campaigns before the alias moves to it."""
+    index = search_index()
+    index.check()
+    if index.current_collection() == index.wanted_collection:
+        return
+    collection = index.create_collection()
+    with database.connect() as connection, connection.begin():
+        for campaign_id in read_campaign_stats(connection):
+            repair(connection, index, collection, campaign_id, lambda _: None)
+    index.point_alias(collection)
+    console.print(f"Index of Typesense: {collection}.")
+
+
+@click.command()
+def down() -> None:
+    """Stop the embedded servers; their data stays."""
+    stopped = local.down(Environment.read().home)
+    console.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show the servers, the schema, and what is stored for each campaign."""
+    environment = Environment.read()
+    servers = local.status(environment.home)
+    checks: dict[str, Any] = {}
+    try:
+        with opened_database() as database, database.connect() as connection:
+            checks["postgresql"] = f"{database.address}, schema {migrate.wanted_revision()}"
+            checks["campaigns"] = read_campaign_stats(connection)
+    except LeadAssetsError as error:
+        checks["postgresql"] = str(error)
+    try:
+        index = search_index()
+        checks["typesense"] = f"{index.url}, version {index.check()}, collection {index.current_collection() or 'none'}"
+    except LeadAssetsError as error:
+        checks["typesense"] = str(error)
+    if as_json:
+        echo_json({"home": environment.home, "servers": [asdict(server) for server in servers], **checks})
+        return
+    table = Table(title=f"State in {environment.home}", title_justify="left")
+    for column in ("embedded server", "state", "address", "version", "process", "data"):
+        table.add_column(column)
+    for server in servers:
+        size = f"{server.data_bytes / 2**20:.0f} MB"
+        process = str(server.pid) if server.pid else "–"
+        table.add_row(server.name, server.state, server.address or "–", server.version or "–", process, size)
+    console.print(table)
+    console.print(f"PostgreSQL: {checks['postgresql']}", soft_wrap=True, markup=False)
+    console.print(f"Typesense: {checks['typesense']}", soft_wrap=True, markup=False)
+    for campaign_id, stats in checks.get("campaigns", {}).items():
+        console.print(f"Campaign {campaign_id}: {stats['documents']} documents, {stats['leads_found']} leads.")
+
+
+@click.command()
+def env() -> None:
+    """Print the environment for other programs, as shell exports. It holds secrets."""
+    for name, value in Environment.read().exports().items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the web server.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no login.")
+def dev(port: int, host: str) -> None:
+    """Serve the Dagster UI with its daemon, on the embedded servers or your own."""
+    bring_up()
+    environment = Environment.read()
+    set_variables(environment)
+    with dg.DagsterInstance.get() as instance:
+        added = register_campaigns(instance)
+    console.print(f"Campaigns: {', '.join(added) or 'none yet; add one with `lead-assets campaigns new`'}.")
+    os.chdir(environment.project)
+    arguments = ["dev", "--workspace", "workspace.yaml", "--host", host, "--port", str(port)]
+    # Replaced, not started: signals then reach Dagster itself. The arguments are ours, no shell is involved.
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606
+
+
+def register_campaigns(instance: dg.DagsterInstance) -> list[str]:
+    """Make every valid campaign file a partition; broken files are told and the others go on. Returns all ids."""
+    ids: list[str] = []
+    for file in list_campaigns(Environment.read().campaigns):
+        if file.error:
+            console.print(f"Left out: {file.error}", style="yellow", markup=False, soft_wrap=True)
+        else:
+            ids.append(file.id)
+    assert campaigns.name is not None
+    instance.add_dynamic_partitions(campaigns.name, ids)
+    return ids

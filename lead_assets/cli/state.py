@@ -1,0 +1,87 @@
+"""What commands share: the state that the environment names, and how things are printed."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from lead_assets.campaign_files import find_campaign
+from lead_assets.domain.campaign import Campaign
+from lead_assets.resources import Environment
+from lead_assets.services.search import SearchIndex
+from lead_assets.storage.database import Database
+
+CAMPAIGNS_VARIABLE = "LEAD_ASSETS_CAMPAIGNS"
+
+console = Console(highlight=False)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+campaign_argument = click.argument("campaign_id", metavar="CAMPAIGN")
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set an environment variable for this process and the ones it starts."""
+    os.environ[name] = value
+
+
+def set_variables(environment: Environment) -> None:
+    """Let Dagster, which reads the environment too, work on the same state."""
+    os.environ.update(environment.exports())
+
+
+@contextmanager
+def opened_database() -> Iterator[Database]:
+    """The database, checked.
+
+    Raises:
+        DatabaseUnavailable, SchemaOutOfDate: it cannot be used.
+    """
+    database = Database(Environment.read().database_url)
+    try:
+        database.check()
+        yield database
+    finally:
+        database.close()
+
+
+def known_campaign(campaign_id: str) -> Campaign:
+    """The campaign of the folder with this id.
+
+    Raises:
+        CampaignInvalid: there is none, or its file is broken.
+    """
+    return find_campaign(Environment.read().campaigns, campaign_id)
+
+
+def search_index() -> SearchIndex:
+    """The search index that the environment names."""
+    return SearchIndex(*Environment.read().typesense)
+
+
+def echo_json(value: Any) -> None:
+    """Print ``value`` as one JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=json_value))
+
+
+def json_value(value: Any) -> Any:
+    """What JSON does not know, as text."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def cell(text: object, width: int | None = None) -> Text:
+    """Untrusted text for a terminal table: one line, no markup, no control or direction-changing characters."""
+    plain = "".join(character if character.isprintable() else " " for character in str(text or ""))
+    line = " ".join(plain.split())
+    return Text(line if width is None or len(line) <= width else line[: width - 1] + "…")

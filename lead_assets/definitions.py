@@ -1,0 +1,37 @@
+"""All definitions. ``build_defs`` makes them for production and, with other resources, for tests."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from lead_assets.assets.crawl import crawled_documents
+from lead_assets.assets.embed import document_embeddings, embeddings_complete, lead_stubs
+from lead_assets.assets.extract import extracted_leads, extractions_grounded
+from lead_assets.assets.index import index_matches_documents, typesense_index
+from lead_assets.assets.persist import leads, leads_complete
+from lead_assets.assets.rank import ranked_candidates
+from lead_assets.automation import campaign_job
+from lead_assets.resources import build_resources
+
+
+def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """The asset graph, its checks, the job, and the resources, of which ``resource_overrides`` replaces some."""
+    return dg.Definitions(
+        assets=[
+            crawled_documents,
+            typesense_index,
+            document_embeddings,
+            lead_stubs,
+            ranked_candidates,
+            extracted_leads,
+            leads,
+        ],
+        asset_checks=[index_matches_documents, embeddings_complete, extractions_grounded, leads_complete],
+        jobs=[campaign_job],
+        executor=dg.in_process_executor,
+        resources={**build_resources(), **(resource_overrides or {})},
+    )
+
+
+defs = build_defs()

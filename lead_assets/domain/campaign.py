@@ -1,0 +1,144 @@
+"""A campaign: what somebody sells, the keywords, and the limits. Its id is the partition key."""
+
+import re
+import zoneinfo
+from datetime import UTC, date, datetime, time
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+
+from lead_assets.domain.document import Document
+from lead_assets.domain.gates import GATES
+from lead_assets.domain.keywords import Keyword, KeywordMatcher
+
+CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
+"""Partition keys must also be names of sensors, which allow no hyphen."""
+SourceName = Literal["reddit", "arctic_shift", "archive"]
+
+_CRON = re.compile(r"(?:[\d*,/A-Za-z-]+ ){4}[\d*,/A-Za-z#-]+")
+
+
+def _has_words(keyword: str) -> str:
+    if not Keyword(keyword).terms:
+        raise ValueError(f"{keyword!r} has no word in it; write at least one letter or digit")
+    if keyword.count('"') % 2:
+        raise ValueError(f"{keyword!r} has an unclosed double quote; close it or take it out")
+    return keyword
+
+
+def _without_prefix(name: object) -> object:
+    return re.sub(r"^/?(?:r|u|user)/", "", name.strip()) if isinstance(name, str) else name
+
+
+def _unique(values: list[str]) -> list[str]:
+    return list({value.casefold(): value for value in reversed(values)}.values())[::-1]
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+KeywordText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(_has_words)
+]
+RedditName = Annotated[str, BeforeValidator(_without_prefix), StringConstraints(pattern=r"^[\w-]{2,24}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Subreddits(_Part):
+    """Where to look; an empty ``include`` means all of Reddit."""
+
+    include: list[RedditName] = []
+    exclude: list[RedditName] = []
+
+
+class Archive(_Part):
+    """An archive file, relative to the campaign file, and the day as of which it is judged."""
+
+    path: Text
+    as_of: date | None = None
+
+
+class Campaign(_Part):
+    """A validated campaign. ``settings`` are checked when they are laid over the other layers."""
+
+    id: Annotated[str, StringConstraints(pattern=rf"^{CAMPAIGN_ID.pattern}$")]
+    name: Text
+    product: Text
+    keywords: Annotated[list[KeywordText], Field(min_length=1, max_length=100), AfterValidator(_unique)]
+    negative_keywords: Annotated[list[KeywordText], Field(max_length=100), AfterValidator(_unique)] = []
+    subreddits: Subreddits = Subreddits()
+    exclude_authors: list[RedditName] = []
+    source: SourceName = "reddit"
+    archive: Archive | None = None
+    content: Annotated[list[Literal["posts", "comments"]], Field(min_length=1)] = ["posts", "comments"]
+    schedule: str | None = None
+    timezone: str = "UTC"
+    enabled: bool = True
+    settings: dict[str, str | bool | int | float] = {}
+    unknown: dict[str, Literal["keep", "reject"]] = {}
+
+    @field_validator("unknown")
+    @classmethod
+    def _names_gates_with_unknowns(cls, value: dict[str, str]) -> dict[str, str]:
+        names = [gate.name for gate in GATES if gate.can_be_unknown]
+        for name in value:
+            if name not in names:
+                raise ValueError(f"no gate {name!r} can meet an unknown value; these can: {', '.join(names)}")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_timezone(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is no time zone; write one such as Europe/Berlin") from None
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _is_cron(cls, value: str | None) -> str | None:
+        if value is not None and not _CRON.fullmatch(value):
+            raise ValueError(f"{value!r} is no cron line of five fields; write one such as '0 */6 * * *'")
+        return value
+
+    @cached_property
+    def keyword_matcher(self) -> KeywordMatcher:
+        """Matches texts against the campaign's keywords."""
+        return KeywordMatcher(self.keywords, self.negative_keywords)
+
+    @cached_property
+    def included_subreddits(self) -> frozenset[str]:
+        """Case-folded names; empty means all."""
+        return frozenset(name.casefold() for name in self.subreddits.include)
+
+    @cached_property
+    def excluded_subreddits(self) -> frozenset[str]:
+        """Case-folded names."""
+        return frozenset(name.casefold() for name in self.subreddits.exclude)
+
+    @cached_property
+    def excluded_author_names(self) -> frozenset[str]:
+        """Case-folded names."""
+        return frozenset(name.casefold() for name in self.exclude_authors)
+
+    def matched_keywords(self, text: str) -> list[str]:
+        """The campaign's keywords in ``text``; empty also where a negative keyword occurs."""
+        return self.keyword_matcher.matches(text)
+
+    def wants(self, document: Document) -> bool:
+        """Whether kind, subreddit and author are among those the campaign looks at."""
+        subreddit = document.subreddit.casefold()
+        return (
+            f"{document.kind}s" in self.content
+            and (not self.included_subreddits or subreddit in self.included_subreddits)
+            and subreddit not in self.excluded_subreddits
+            and (document.author or "").casefold() not in self.excluded_author_names
+        )
+
+
+def end_of_day(day: date) -> datetime:
+    """The last second of ``day`` in UTC: judging as of a day includes that day."""
+    return datetime.combine(day, time(23, 59, 59), UTC)

@@ -1,0 +1,516 @@
+"""Cues: tables of words that say what somebody wants, and pure functions that look for them in a text.
+
+A cue has a weight, hints and a pattern. Hints are plain strings, one of which is part of every text that the pattern
+matches: looking for them costs a hundredth of the pattern and rules nearly every text out. Patterns and hints are
+matched against text folded by ``fold`` (lower case, straight quotes, no URLs). Weights of the cues found are combined
+as independent hints, ``1 - product(1 - weight)``, so that several weak cues make a strong one and nothing exceeds 1.
+The weights are coarse on purpose (0.2 to 0.8); they were set by reading, not fitted.
+
+Every pattern takes linear time: repetitions are bounded.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+HEAD_CHARACTERS = 1_500
+TAIL_CHARACTERS = 500
+BODY_SHARE = 0.5
+"""A cue in the body weighs half of one in the title, because long bodies mention everything in passing."""
+
+
+@dataclass(frozen=True)
+class Cue:
+    """Words that hint at something: ``weight`` (0..1), ``hints`` and ``pattern`` as the module says."""
+
+    weight: float
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+    def occurs_in(self, folded: str) -> bool:
+        """Whether the folded text shows this cue."""
+        for hint in self.hints:
+            if hint in folded:
+                return self.pattern.search(folded) is not None
+        return False
+
+
+def _cue(weight: float, hints: str, *alternatives: str) -> Cue:
+    """A cue of alternatives that each begin a word, with its hints parted by commas."""
+    # Folded words follow a space. To search for that literal is five times as fast as trying every word boundary.
+    return Cue(weight, tuple(hints.split(",")), re.compile(f" (?:{'|'.join(alternatives)})"))
+
+
+def _opening(weight: float, hints: str, *alternatives: str) -> Cue:
+    """A cue with which the text begins."""
+    return Cue(weight, tuple(hints.split(",")), re.compile(f"^ (?:{'|'.join(alternatives)})"))
+
+
+def _words(most: int) -> str:
+    return rf"(?:[\w'/&+.-]{{1,24}},? ){{0,{most}}}"
+
+
+_ANYONE = r"(?:any ?one|any ?body|someone|somebody|any of you|you guys|you|y'?all)"
+_PEOPLE = r"(?:you guys|your?|y'?all|u|people|others|folks|everyone|everybody|(?:other|most) \w{1,20})"
+_I = r"(?:i|we)(?:'m|'re| am| are| have| 've|'ve)?(?: also| really| now| currently| just| recently| finally)?"
+_NOT_BUYING = (
+    r"(?!(?:\w{1,12} ){0,2}(?:work|jobs?|clients|customers|projects|gigs?|feedback|testers|beta|employment|"
+    r"opportunit|investors|internship|co-?founder|partners))"
+)
+
+ASKING: tuple[Cue, ...] = (
+    # for a recommendation
+    _cue(
+        0.6,
+        "recommend,suggest",
+        r"(?:any|some|your|need|want|seeking|for|few|appreciate|has)(?: \w{1,15}){0,2} "
+        r"(?:recommendation|suggestion)s?\b",
+        r"(?:recommendation|suggestion)s?\b[^.!?]{0,80}\?",
+        r"(?:can|could) [\w/' ]{1,30} (?:recommend|suggest)\b",
+    ),
+    _cue(
+        0.6,
+        "recommend,suggest,point,aware,know",
+        _ANYONE
+        + r"(?: here| else| please| possibly)? (?:recommend|suggest|point me|aware of|know (?:of|an?|any|some))\b",
+    ),
+    _cue(
+        0.5,
+        "us,tried,experience,stumble,came",
+        _ANYONE + r"(?: here| else| have| has| ever| had| currently| tried){0,3} "
+        r"(?:us(?:e|ed|ing)|tried|experience|stumble|came across)\b",
+    ),
+    _cue(
+        0.6,
+        "what,which",
+        rf"(?:what|which) {_words(6)}(?:do|does|are|is|would|should|did) {_PEOPLE} {_words(3)}"
+        r"(?:us(?:e|ing)|recommend|suggest|prefer|like|go with|rely on)\b",
+    ),
+    _cue(0.4, "who ,what", rf"who (?:do|does|would|should) {_PEOPLE}\b", r"who uses\b", r"what(?:'s| is) your\b"),
+    _cue(
+        0.4,
+        "how",
+        rf"how (?:do|does|are) {_PEOPLE} {_words(3)}(?:manag|track|keep|handl|organi[sz]|deal)",
+    ),
+    _cue(
+        0.5,
+        "what",
+        rf"what(?:'s| is| are|s)? (?:(?:the|an?|some|your) )?{_words(2)}"
+        r"(?:best|good|better|favou?rite|cheapest|easiest|simplest|options?|alternatives?)\b",
+    ),
+    _opening(0.6, "recommend,suggest", r"(?:recommendation|suggestion)s?\b"),
+    _opening(
+        0.3,
+        "best,good,cheap,free,simple,easy,affordable,decent",
+        r"(?:(?:the|an?|any) )?(?:best|good|cheap|free|simple|easy|affordable|decent)\b[^.!]{0,120}\?",
+    ),
+    _cue(0.5, "there", r"is there (?:an?|any|some|something|anything)\b", r"are there any\b"),
+    # looking and needing
+    _cue(
+        0.6,
+        "look,search,hunting,shopping,seeking",
+        r"(?:look(?:ing)?|search(?:ing)?|hunting|shopping|seeking) (?:around )?(?:for|at getting|into getting) "
+        + _NOT_BUYING,
+    ),
+    _cue(0.6, "market for", r"in the market for\b"),
+    _cue(0.4, "looking to", r"looking to (?:buy|find|get|start|switch|set ?up|host|move|replace|improve)\b"),
+    _cue(
+        0.5,
+        "need,want,seek,like",
+        _I + r" (?:need|want|seek|require|would like|'d like) (?:an?|some(?:one|thing)?|"
+        r"to (?:find|hire|buy|get|build|create|make|have|switch|start|set ?up|redesign|redo))\b",
+    ),
+    _opening(
+        0.4,
+        "need,want,seek",
+        r"(?:\[[^\]]{1,20}\] ?)?(?:i )?(?:need|needed|want|wanted|seeking|in need of)\b",
+    ),
+    _cue(
+        0.5,
+        "help",
+        r"help (?:me |us )?(?:with )?(?:choos|pick|decid|find|select)",
+        r"help with (?:creating|building|making|setting up)",
+    ),
+    _cue(
+        0.4,
+        "choos,decid,choice,pick,select,compar",
+        r"(?:choos|decid|choice|pick|select|compar)\w{0,5} (?:between|a|an|the|from|on|which)\b",
+    ),
+    _cue(
+        0.4,
+        "alternative,replace,something,anything",
+        r"alternatives? (?:to|for)\b",
+        r"replace(?:ment)? (?:for|our|my)\b",
+        r"(?:something|anything) (?:like|similar|better|simple|that)\b",
+    ),
+    _cue(
+        0.3,
+        "worth,vs,versus,which",
+        r"worth (?:it|the|\$)",
+        r"(?:vs\.?|versus)\b",
+        r"which (?:one|is|would|should)\b",
+    ),
+    # for somebody's work
+    _cue(
+        0.6,
+        "hir,who",
+        r"(?:looking to|need to|want(?:ing)? to|trying to|would like to|thinking of) hir(?:e|ing)\b",
+        r"who can (?:build|design|make|create|help|do|set)\b",
+    ),
+    _cue(0.5, "hiring ],hiring]", r"\[ ?hiring ?\]"),
+    _cue(0.4, "fee,quote,portfolio,rates,me", r"(?:flat fee|quotes?|portfolio|your rates?|pm me|message me)\b"),
+    # dissatisfied
+    _cue(
+        0.3,
+        "outgrown,tired of,sick of,fed up,happy with,frustrat,too ,consuming",
+        r"(?:outgrown|fed up|tired of|sick of|not (?:\w{1,12} )?happy with|frustrat\w{0,4}|time[- ]consuming)\b",
+        r"too (?:\w{1,12} )?(?:expensive|complicated|buggy|slow|much work)\b",
+    ),
+    _cue(0.3, "switch,mov", r"switch(?:ed|ing)? (?:from|to|away|over)\b", r"mov(?:e|ing) away from\b"),
+    # politely
+    _cue(
+        0.3,
+        "any",
+        r"any (?:\w{1,12} )?(?:ideas?|thoughts|advice|experiences?|help|input|tips|insight|pointers)\b",
+    ),
+    _cue(
+        0.3,
+        "help,advice,guidance,input",
+        r"(?:need|want|looking for|seeking|some|please|could use) (?:\w{1,12} ){0,2}(?:help|advice|guidance|input)\b",
+        r"help(?: me)? please\b",
+    ),
+    _cue(
+        0.2,
+        "thank,appreciated",
+        r"thanks? (?:you )?(?:so much )?in advance\b",
+        r"would be (?:much |greatly |very )?appreciated\b",
+    ),
+    Cue(0.2, ("?",), re.compile(r"\?")),
+)
+"""Somebody asks for a product, a service, or help in choosing."""
+
+SELLING: tuple[Cue, ...] = (
+    # offering
+    _cue(0.8, "hire", r"\[ ?for hire ?\]", r"(?:available|freelancer?|developer|designer) for hire\b"),
+    _cue(
+        0.6,
+        "build,design,make,create,do,develop,write,set,help,review",
+        r"(?:i|we)(?:'ll| will| can| would love to| would be happy to) "
+        r"(?:build|(?:re)?design|make|create|do|develop|write|set ?up|help|review) (?:you|an?\b|it\b|websites?|logos?)",
+    ),
+    _cue(
+        0.6,
+        "offer,provide,speciali,sell,service,rate,portfolio,clients",
+        r"(?:i|we) (?:offer|provide|speciali[sz]e|sell)\b",
+        r"(?:my|our) (?:services?|rates?|portfolio|clients include)\b(?!.{0,40}\?)",
+    ),
+    _cue(
+        0.5,
+        "free ,% off,code,sign up,offering,giving away",
+        r"free (?:consultation|accounts?|trial|quote|website review|for the first)\b",
+        r"\d{1,2}% off\b",
+        r"(?:promo|coupon|discount) codes?\b",
+        r"sign up (?:at|here|for|now)\b",
+        r"offering\b",
+        r"giving away\b",
+    ),
+    _cue(
+        0.5,
+        "beta,early access,launch, live",
+        r"beta[- ]?test(?:ers?|ing)?\b",
+        r"early access\b",
+        r"launch(?:ed|ing)? (?:my|our|an?|today|soon|on)\b",
+        r"(?:now|is|are|we're|went) live\b",
+    ),
+    # showing
+    _cue(
+        0.6,
+        "made,built,created,wrote,coded,developed,designed,launched,released,published,sourced,put,compiled",
+        _I + r" (?:made|built|created|wrote|coded|developed|designed|launched|released|published|open[- ]sourced|"
+        r"put together|compiled)\b",
+    ),
+    _cue(
+        0.5,
+        "check,introducing,announcing,presenting,show",
+        r"(?:check (?:it |us |them )?out|introducing|announcing|presenting|show(?:ing)? off|show hn|showoff)\b",
+    ),
+    _cue(
+        0.5,
+        "feedback,thoughts,opinion,criti,review,think,look",
+        r"(?:feedback|thoughts|opinions?|critique|criticism|review)\b.{0,30}\b(?:on|about|of|for) (?:my|our)\b",
+        r"what do you (?:guys )?think (?:of|about) (?:my|our|this|the)\b",
+        r"review my\b",
+        r"how does it look\b",
+    ),
+    _cue(
+        0.5,
+        "my,our",
+        r"(?:my|our) (?:very )?(?:new|first|latest|side|open[- ]source) (?:\w{1,15} ){0,2}"
+        r"(?:app|site|website|project|product|startup|game|tool|blog|book|landing)\b",
+    ),
+    _cue(
+        0.5,
+        "founder,developer,maker,creator,startup,saas,company's,kickstarter",
+        r"(?:i'm|i am) (?:an? |the )?(?:co-?)?(?:founder|developer|maker|creator) (?:of|behind)\b",
+        r"(?:my|our) (?:startup|saas|company's (?:product|app))\b",
+        r"kickstarter\b",
+    ),
+    # teaching and telling
+    _opening(
+        0.5,
+        "how,why,1,2,3,4,5,6,7,8,9",
+        r"(?:how (?:to|i|we)|why (?:you|we|i)|the \d{1,3}|"
+        r"\d{1,3} (?!year|month|week|day|people|employee|page|client)\w{1,30})\b(?!.{0,300}\?)",
+    ),
+    _cue(
+        0.5,
+        "tutorial,walkthrough,by step,by-step,case study,cheat,infographic,podcast,lesson,crash course,screencast,"
+        "episode,part ,round,compilation,toolbox",
+        r"(?:tutorial|walkthrough|step[- ]by[- ]step|case study|cheat ?sheet|infographic|podcast|crash course|"
+        r"screencast|episode|part (?:\d|one|two)|round-?up|compilation|toolbox)\b",
+        r"lessons? (?:i|we|learned)\b",
+    ),
+    _cue(
+        0.4,
+        " guide,tips,tricks,list of,resource,here",
+        r"(?:an?|the|my|quick|complete|ultimate|beginner'?s?) guide\b",
+        r"(?:tips|tricks) (?:for|to|on|and|from)\b",
+        r"list of\b",
+        r"resources? (?:for|i)\b",
+        r"here(?:'s| is| are) (?:how|what|why|my|an?|the|some)\b",
+    ),
+    _cue(0.4, "ama,me anything,psa,update],[x", r"(?:ama|ask me anything|psa)\b", r"\[?update\]", r"\[x-?post"),
+    _cue(
+        0.3,
+        "learned,realized,discovered,found,my,thank",
+        r"(?:i|we) (?:learned|realized|discovered|found out)\b",
+        r"my (?:story|experience|journey)\b",
+        r"thank(?:s| you) (?:to )?(?:/?r/|reddit)",
+    ),
+    # employing
+    _cue(
+        0.5,
+        "full,salary,benefits,401k,insurance,equal,experience,competitive,join our,internship,job ,resume,apply,"
+        "position",
+        r"(?:full[- ]time|salary|benefits package|401k|health insurance|equal opportunity|internship|position)\b",
+        r"years?'? (?:of )?experience\b",
+        r"competitive (?:pay|salary|compensation)\b",
+        r"join our (?:team|company)\b",
+        r"job (?:opening|description|listing|opportunity)\b",
+        r"send (?:us )?(?:your )?resumes?\b",
+        r"apply (?:now|at|here|today)\b",
+    ),
+)
+"""Somebody sells, shows, teaches or employs."""
+
+_URL = re.compile(r"(?:https?://|\bwww\.)[^\s)\]>\"']{1,2000}")
+_PLAIN: tuple[tuple[str, str], ...] = (
+    *((mark, "'") for mark in "\u2018\u2019"),
+    *((mark, " - ") for mark in "\u2013\u2014"),
+    *((mark, " ") for mark in '(*_~>#|"\u201c\u201d\u2026'),
+)
+
+
+def fold(text: str) -> str:
+    """The text as cues are looked for in it: lower case, no URLs, straight apostrophes, markup and opening brackets
+    turned to spaces, a single space before every word, the first included."""
+    folded = text.lower()
+    if "http" in folded or "www." in folded:
+        folded = _URL.sub(" ", folded)
+    # Eleven replacements take a tenth of the time of one str.translate.
+    for mark, plain in _PLAIN:
+        folded = folded.replace(mark, plain)
+    return f" {' '.join(folded.split())}"
+
+
+def strength(cues: Iterable[Cue], folded: str, share: float = 1.0) -> float:
+    """How strongly a folded text shows ``cues``: ``1 - product(1 - share * weight)`` over those found; 0..1."""
+    missing = 1.0
+    for cue in cues:
+        if cue.occurs_in(folded):
+            missing *= 1.0 - share * cue.weight
+    return 1.0 - missing
+
+
+def asking_cue(title: str, body: str) -> float:
+    """How strongly the words say that somebody asks for a product, a service or help in choosing: 0..1."""
+    return _combined(ASKING, title, body)
+
+
+def selling_cue(title: str, body: str) -> float:
+    """How strongly the words say that somebody sells, shows, teaches or employs: 0..1."""
+    return _combined(SELLING, title, body)
+
+
+def _combined(cues: Iterable[Cue], title: str, body: str) -> float:
+    in_title = strength(cues, fold(title))
+    in_body = strength(cues, fold(opening_and_end(body)), BODY_SHARE)
+    return 1.0 - (1.0 - in_title) * (1.0 - in_body)
+
+
+def opening_and_end(body: str, head: int = HEAD_CHARACTERS, tail: int = TAIL_CHARACTERS) -> str:
+    """The parts of a body where people say what they want: its first and its last characters, cut between words."""
+    if len(body) <= head + tail:
+        return body
+    # A part without any space cannot be cut between words and is left out.
+    opening, end = body[:head].rsplit(None, 1), body[-tail:].split(None, 1)
+    return f"{opening[0] if len(opening) > 1 else ''}\n{end[1] if len(end) > 1 else ''}"
+
+
+# What a reader copies from a document.
+
+URGENCY_HIGH = re.compile(
+    r"\b(?:asap|a\.s\.a\.p|urgent(?:ly)?|right away|immediate(?:ly)?|as soon as possible|emergency|tomorrow|tonight|"
+    r"this week|by (?:today|monday|tuesday|wednesday|thursday|friday|the weekend))\b"
+)
+URGENCY_MEDIUM = re.compile(
+    r"\b(?:soon|next (?:week|month)|this month|deadline|quickly|in the next (?:few )?\w{1,10}|"
+    r"within (?:an?|the|\d{1,3}) \w{1,10}|"
+    r"by (?:the end of|january|february|march|april|may|june|july|august|september|october|november|december))\b"
+)
+URGENCY_LOW = re.compile(
+    r"\b(?:no (?:rush|hurry)|eventually|some ?day|down the road|in the future|not (?:urgent|in a hurry)|just curious|"
+    r"next year)\b"
+)
+
+
+def urgency(folded: str) -> Literal["high", "medium", "low", "none"]:
+    """How soon by the words of a folded text; that there is no rush outweighs the rest."""
+    if URGENCY_LOW.search(folded):
+        return "low"
+    if URGENCY_HIGH.search(folded):
+        return "high"
+    return "medium" if URGENCY_MEDIUM.search(folded) else "none"
+
+
+_AMOUNT = r"\d[\d,.]{0,12}k?\b"
+_MONEY = re.compile(
+    rf"(?:[$€£] ?{_AMOUNT}(?: ?(?:-|to) ?[$€£]?{_AMOUNT})?|\b{_AMOUNT} ?(?:usd|eur|gbp|dollars?|euros?|pounds|bucks)\b)"
+    r"(?: ?(?:/|per|an?) ?(?:month|mo|year|yr|hour|hr|user|seat|week|page|project)\b){0,2}",
+    re.IGNORECASE,
+)
+_PAYING = re.compile(
+    r"\b(?:budget|pay|paying|spend|afford|price|cost|fee|rate|up to|max|maximum|under|less than|around|offer)\b"
+)
+_NEAR_MONEY = 60
+_AMOUNTS_READ = 20
+
+
+def budget(text: str) -> str | None:
+    """The first amount of money with a word about paying within 60 characters, verbatim; None where there is none."""
+    for count, match in enumerate(_MONEY.finditer(text)):
+        near = text[max(0, match.start() - _NEAR_MONEY) : match.end() + _NEAR_MONEY]
+        if _PAYING.search(near.lower()):
+            return match.group()
+        if count >= _AMOUNTS_READ:
+            break
+    return None
+
+
+_CONTACTS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
+    (("@",), re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")),
+    (
+        tuple("23456789"),
+        re.compile(r"[+(\d](?<![\w.$€£/+-].)(?:(?<=\d)\d\d[ .-]|[\d (.-]{3,8}[) .-]{1,2})\d{3}[ .-]\d{4}(?![\w-])"),
+    ),
+    (("u/",), re.compile(r"(?<![\w/])/?u/[A-Za-z0-9_-]{3,20}(?![\w-])")),
+    (
+        ("me", "ME", "Me"),
+        re.compile(
+            r"\b(?:[Pp]lease )?(?:[PpDd][Mm]|[Mm]essage|[Ee]-?mail|[Ii]nbox|[Cc]ontact|[Tt]ext|[Cc]all) [Mm][Ee]\b|"
+            r"\b[Ss]end me an? (?:[PpDd][Mm]|message|e-?mail)\b"
+        ),
+    ),
+    (
+        ("http",),
+        re.compile(
+            r"\b(?:contact|reach|find|hit) (?:me|us)\b[^.\n]{0,60}?(https?://[^\s)\]>\"']{4,500})", re.IGNORECASE
+        ),
+    ),
+)
+MOST_CONTACTS = 10
+
+
+def contacts(text: str) -> list[str]:
+    """Ways to reach the author as written in ``text``, each once, at most ``MOST_CONTACTS``: mail, phone, user name,
+    a request for a message, and a link given as contact."""
+    found: dict[str, None] = {}
+    for hints, pattern in _CONTACTS:
+        if not any(hint in text for hint in hints):
+            continue
+        for match in pattern.finditer(text):
+            found.setdefault(match.group(match.lastindex or 0).rstrip(".,;"))
+            if len(found) >= MOST_CONTACTS:
+                return list(found)
+    return list(found)
+
+
+HIRING = re.compile(
+    r"\[ ?hiring ?\]|\b(?:now hiring|we(?:'re| are) hiring|(?:looking|want|need|trying) (?:for someone )?to hire)\b"
+)
+COMPARING = re.compile(
+    r"\b(?:vs|versus|compar\w{1,6}|or should i|which (?:one|is|of)|better than|worth (?:it|the))\b|\bworth \$"
+)
+SWITCHING = re.compile(
+    r"\b(?:switch\w{0,3} (?:from|to|away|over)|alternatives? to|replac\w{1,6}|outgrown|mov(?:e|ing) away from|"
+    r"not happy with|get rid of)\b"
+)
+RECOMMENDING = re.compile(
+    r"\b(?:recommend\w{0,7}|suggest\w{0,5}|looking for|what (?:do|does) \w{1,12} use|is there an?|best|good|anyone|"
+    r"anybody)\b"
+)
+
+MAX_SENTENCE_CHARACTERS = 300
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[\u3002\uff01\uff1f])")
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of ``text`` in order, verbatim, each cut between words at about 300 characters.
+
+    What has no space in so many characters is no sentence.
+    """
+    found: list[str] = []
+    for part in _SENTENCE_END.split(text):
+        sentence = part.strip()
+        if len(sentence) > MAX_SENTENCE_CHARACTERS:
+            words = sentence[:MAX_SENTENCE_CHARACTERS].rsplit(None, 1)
+            sentence = words[0] if len(words) > 1 else ""
+        if sentence:
+            found.append(sentence)
+    return found
+
+
+# What a product is, by its own words.
+
+SERVICE = re.compile(
+    r"\b(?:agenc(?:y|ies)|services?|consult\w{0,6}|studios?|contractors?|firm|lawyers?|accountants?|designs|builds|"
+    r"develops|coach\w{0,4}|tutor\w{0,4}|repairs|installs)\b"
+)
+"""A product that is somebody's work, so that who hires is a buyer."""
+
+_WORD = re.compile(r"[^\W_]{2,30}")
+_ENDINGS = ("ations", "ation", "ings", "ing", "ers", "ies", "er", "es", "ed", "s", "e", "y")
+
+
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """A lower-case word without its ending ("invoicing" and "invoices" agree); never shorter than 3 letters."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+def stems(text: str) -> frozenset[str]:
+    """The stems of all words in ``text``."""
+    return frozenset(map(stem, _WORD.findall(text.lower())))
+
+
+GENERIC_STEMS: frozenset[str] = stems(
+    "in of to or is it we an on by at and the for with that who which from into your our their its are can all you "
+    "they this not but has have will small large business company team people freelancer startup owner simple easy "
+    "online best good new help make tool software app service product platform solution system manage management"
+)
+"""Words that say for whom or of what kind, not what a product is."""

@@ -1,0 +1,227 @@
+"""A document: one Reddit post or comment, made from a Reddit object of any source.
+
+Everything in a Reddit object is untrusted. What cannot be a value becomes unknown (``None``), never a guess; only an
+object without a usable id is malformed.
+"""
+
+import html
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pandas as pd
+
+from lead_assets.domain.ranking import document_text, text_hash
+
+Kind = Literal["post", "comment"]
+
+MAX_TITLE_CHARACTERS = 300
+"""Reddit's own limit of a title."""
+MAX_BODY_CHARACTERS = 40_000
+"""Reddit's own limit of a self-text; longer texts are cut."""
+REDDIT = "https://www.reddit.com"
+
+_FULLNAME = re.compile(r"t[13]_[0-9a-z]{1,13}")
+_SUBREDDIT_FULLNAME = re.compile(r"t5_[0-9a-z]{1,13}")
+_AUTHOR_FULLNAME = re.compile(r"t2_[0-9a-z]{1,13}")
+_PERMALINK = re.compile(r"(?:https?://(?:www\.|old\.)?reddit\.com)?(/(?:r|u|user)/[\w./%-]{1,300})")
+# Control characters and lone surrogates: PostgreSQL refuses some, terminals obey others, none is text.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_GONE = frozenset({"[deleted]", "[removed]", "[deleted by user]"})
+_EARLIEST, _LATEST = datetime(2005, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+_LARGEST = 2**53
+
+
+class MalformedDocument(ValueError):
+    """A Reddit object that cannot be a document; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One post or comment. ``None`` means unknown; texts are clean and never ``None``."""
+
+    reddit_id: str
+    kind: Kind
+    source: str
+    subreddit: str
+    subreddit_id: str | None
+    author: str | None
+    author_id: str | None
+    title: str
+    body: str
+    url: str
+    post_id: str | None
+    created_at: datetime | None
+    score: int | None
+    upvote_ratio: float | None
+    over_18: bool | None
+    num_comments: int | None
+    subreddit_subscribers: int | None
+    subreddit_hot_posts: int | None
+    author_karma: int | None
+    matched_keywords: tuple[str, ...] = ()
+
+    @property
+    def own_text(self) -> str:
+        """What its author wrote: keywords are matched against this. A comment's title is its post's."""
+        return _own_text(self.kind, self.title, self.body)
+
+    @property
+    def text_hash(self) -> str:
+        """Hash of the text that is indexed, embedded and read."""
+        return text_hash(document_text(self.title, self.body))
+
+
+COLUMNS: tuple[str, ...] = (*(field.name for field in fields(Document)), "text_hash")
+"""Columns of a frame of documents."""
+
+_WHOLE = frozenset(
+    {"score", "num_comments", "subreddit_subscribers", "subreddit_hot_posts", "author_karma", "keyword_hits"}
+)
+_NUMERIC = ("upvote_ratio", *sorted(_WHOLE - {"keyword_hits"}))
+
+
+def clean(text: object, limit: int) -> str:
+    """``text`` as printable text of at most ``limit`` characters; anything that is not text is empty."""
+    if not isinstance(text, str):
+        return ""
+    # Cut before the costlier steps: a hostile post may be megabytes long. Entities only shrink.
+    cut = text[: limit * 6]
+    return _UNPRINTABLE.sub("", html.unescape(cut).replace("\r\n", "\n").replace("\r", "\n")).strip()[:limit].rstrip()
+
+
+def from_reddit(thing: Mapping[str, object], source: str) -> Document:
+    """The document in a Reddit object (a post's or a comment's ``data``).
+
+    Raises:
+        MalformedDocument: it has no id from which a fullname follows.
+    """
+    reddit_id = _fullname(thing)
+    kind: Kind = "comment" if reddit_id.startswith("t1_") else "post"
+    title = clean(thing.get("title") if kind == "post" else thing.get("link_title"), MAX_TITLE_CHARACTERS)
+    body = clean(thing.get("selftext") if kind == "post" else thing.get("body"), MAX_BODY_CHARACTERS)
+    author = clean(thing.get("author"), 64)
+    return Document(
+        reddit_id=reddit_id,
+        kind=kind,
+        source=source,
+        subreddit=clean(thing.get("subreddit"), 64),
+        subreddit_id=_match(_SUBREDDIT_FULLNAME, thing.get("subreddit_id")),
+        author=None if not author or author in _GONE else author,
+        author_id=_match(_AUTHOR_FULLNAME, thing.get("author_fullname")),
+        title="" if title in _GONE else title,
+        body="" if body in _GONE else body,
+        url=_url(thing.get("permalink"), reddit_id, _match(_FULLNAME, thing.get("link_id"))),
+        post_id=reddit_id if kind == "post" else _match(_FULLNAME, thing.get("link_id")),
+        created_at=_time(thing.get("created_utc")),
+        score=_integer(thing.get("score")),
+        upvote_ratio=_share(thing.get("upvote_ratio")),
+        over_18=over_18 if isinstance(over_18 := thing.get("over_18"), bool) else None,
+        num_comments=_integer(thing.get("num_comments")),
+        subreddit_subscribers=_integer(thing.get("subreddit_subscribers")),
+        subreddit_hot_posts=_integer(thing.get("subreddit_hot_posts")),
+        author_karma=_integer(thing.get("author_karma")) if author and author not in _GONE else None,
+    )
+
+
+def to_frame(documents: Sequence[Document]) -> pd.DataFrame:
+    """Documents as a frame with ``COLUMNS``; numbers are floats, NaN where unknown."""
+    rows = [asdict(document) | {"text_hash": document.text_hash} for document in documents]
+    return typed(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def own_texts(frame: pd.DataFrame) -> list[str]:
+    """For each row of a frame of documents what its author wrote."""
+    return [_own_text(*row) for row in zip(frame["kind"], frame["title"], frame["body"], strict=True)]
+
+
+def _own_text(kind: str, title: str, body: str) -> str:
+    return body if kind == "comment" else document_text(title, body)
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame of documents with the types that gates expect, whatever it was read from."""
+    types = dict.fromkeys(_NUMERIC, "float64") | {"over_18": "boolean"}
+    frame = frame.astype({column: kind for column, kind in types.items() if column in frame})
+    if "created_at" in frame:
+        frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True)
+    return frame
+
+
+def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame's rows with plain values: unknown is None, and whole numbers are integers."""
+    rows: list[dict[str, Any]] = []
+    for values in zip(*(frame[column].tolist() for column in frame.columns), strict=True):
+        rows.append({name: _plain(name, value) for name, value in zip(frame.columns, values, strict=True)})
+    return rows
+
+
+def _plain(name: str, value: Any) -> Any:
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return int(value) if name in _WHOLE else value
+
+
+def merge_repeats(documents: Sequence[Document]) -> list[Document]:
+    """``documents`` with each id once: its last sighting, with the matched keywords of all."""
+    merged: dict[str, Document] = {}
+    for document in documents:
+        before = merged.pop(document.reddit_id, None)
+        if before is not None:
+            united = dict.fromkeys((*before.matched_keywords, *document.matched_keywords))
+            document = replace(document, matched_keywords=tuple(united))
+        merged[document.reddit_id] = document
+    return list(merged.values())
+
+
+def _fullname(thing: Mapping[str, object]) -> str:
+    name = _match(_FULLNAME, thing.get("name"))
+    if name:
+        return name
+    prefix = "t1_" if "body" in thing and "title" not in thing else "t3_"
+    name = _match(_FULLNAME, f"{prefix}{thing.get('id')}")
+    if name:
+        return name
+    raise MalformedDocument("no usable id or name")
+
+
+def _match(pattern: re.Pattern[str], value: object) -> str | None:
+    return value if isinstance(value, str) and pattern.fullmatch(value) else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and abs(number) < _LARGEST else None
+
+
+def _integer(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _share(value: object) -> float | None:
+    number = _number(value)
+    return number if number is not None and 0 <= number <= 1 else None
+
+
+def _time(value: object) -> datetime | None:
+    number = _number(value)
+    return datetime.fromtimestamp(number, UTC) if number is not None and _EARLIEST <= number < _LATEST else None
+
+
+def _url(permalink: object, reddit_id: str, post_id: str | None) -> str:
+    """A link that leads to Reddit, whatever the object says."""
+    match = _PERMALINK.fullmatch(permalink) if isinstance(permalink, str) else None
+    if match:
+        return REDDIT + match.group(1)
+    if reddit_id.startswith("t3_"):
+        return f"{REDDIT}/comments/{reddit_id[3:]}/"
+    return f"{REDDIT}/comments/{post_id[3:]}/_/{reddit_id[3:]}/" if post_id else f"{REDDIT}/api/info?id={reddit_id}"

@@ -1,0 +1,78 @@
+"""What can go wrong, as one exception tree. Each message is one sentence: what, where, what to do.
+
+LeadAssetsError
+├── InvalidInput            a user's file, option or setting; commands exit with 2
+│   ├── CampaignInvalid     a campaign file that cannot be read or does not validate
+│   ├── SettingInvalid      a setting with a bad name or value, and where it was set
+│   └── SourceNotFound      an archive that is not there or cannot be opened
+├── Unavailable             a server that is not there, refuses us, or is of the wrong version
+│   ├── DatabaseUnavailable
+│   ├── SchemaOutOfDate
+│   ├── SearchUnavailable
+│   └── LocalServerFailed   an embedded server that did not start
+├── CampaignBusy            another run holds the campaign's lock
+├── SourceFailed            a crawl that could not go on
+│   └── LookUpFailed        facts that could not be had: the batch is left unjudged
+├── EmbeddingFailed
+└── ExtractionFailed        one document's extraction; recorded, never blocking the others
+"""
+
+
+class LeadAssetsError(Exception):
+    """Base of all errors that are told to a person in one sentence."""
+
+
+class InvalidInput(LeadAssetsError):
+    """Something the user wrote is wrong; the message says where and how to mend it."""
+
+
+class CampaignInvalid(InvalidInput):
+    """A campaign file that is missing, unreadable, or does not validate."""
+
+
+class SettingInvalid(InvalidInput):
+    """A setting with an unknown name or a value outside its bounds."""
+
+
+class SourceNotFound(InvalidInput):
+    """A source that does not exist, or an archive file that cannot be opened."""
+
+
+class Unavailable(LeadAssetsError):
+    """A server is not reachable, refuses our key, or is of a version we cannot use."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL does not answer, refuses us, or lacks the pgvector extension."""
+
+
+class SchemaOutOfDate(Unavailable):
+    """The schema in PostgreSQL is not the one this version needs."""
+
+
+class SearchUnavailable(Unavailable):
+    """Typesense does not answer, refuses our key, or is of a version we cannot use."""
+
+
+class LocalServerFailed(Unavailable):
+    """An embedded server could not be started or stopped."""
+
+
+class CampaignBusy(LeadAssetsError):
+    """Another run holds the campaign's advisory lock."""
+
+
+class SourceFailed(LeadAssetsError):
+    """A crawl cannot go on; what was stored before stays."""
+
+
+class LookUpFailed(SourceFailed):
+    """Facts about subreddits or authors could not be had: the documents stay unjudged and without a sighting."""
+
+
+class EmbeddingFailed(LeadAssetsError):
+    """Texts could not be embedded."""
+
+
+class ExtractionFailed(LeadAssetsError):
+    """One document could not be read by the extractor."""

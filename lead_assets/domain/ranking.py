@@ -1,0 +1,217 @@
+"""Ranking: the components of a document's score, how they are fused, and which documents are the same.
+
+What belongs here: arithmetic over vectors and columns, and the phrasings that are embedded. What does not: embedding
+itself and text search (``services``), and gates (``gates``).
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+ASKING: tuple[str, ...] = (
+    "Can anyone recommend a good {topic}?",
+    "I am looking for {topic}. Any suggestions?",
+    "What do you use for {topic}?",
+    "I want to hire somebody: {topic}.",
+    "I need help choosing {topic} for my small business.",
+)
+"""How somebody asks who may buy; ``{topic}`` is a keyword or the product."""
+
+TELLING: tuple[str, ...] = (
+    "I made this, check out my {topic}.",
+    "We just launched {topic}.",
+    "How I learned {topic}: a tutorial.",
+    "Job opening: experienced with {topic}.",
+)
+"""How somebody tells: makers, sellers, teachers, employers."""
+
+TEXT_MATCH_TOKEN = 2.0**59
+"""Typesense packs the number of matched tokens into bits 59 to 62 of ``text_match``."""
+
+INTENT_RANGE = 0.20
+"""``intent_similarity`` from minus to plus this is mapped to 0..1: the two centroids share their topic, so that the
+difference of the two cosines hardly ever leaves this range."""
+
+FUSED_SHARE = 0.75
+"""The fused score's exponent in ``relevance``; the extractor's confidence has the rest."""
+
+MIN_SHARED_CHARACTERS = 80
+"""Texts of different or unknown authors are one only from so many characters on (about 15 English words; characters,
+because not all scripts part words): two people may both ask "What CRM do you use?"."""
+MIN_OWN_CHARACTERS = 15
+"""Texts of one author are one from so many characters on."""
+MIN_BODY_CHARACTERS = 120
+"""Posts of one author with different titles are one where they share a body of so many characters."""
+
+_SPACE = re.compile(r"\s+")
+_NOT_WORD = re.compile(r"[^\w\s]+")
+_CROSS_POST = re.compile(r"[\[(]?\b(?:x|cross)[- ]?post(?:ed)?\b[^\])\n]{0,60}[\])]?")
+
+
+def document_text(title: str, body: str) -> str:
+    """The text of a document as it is hashed, indexed, embedded and read."""
+    return f"{title}\n\n{body}"
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of the text's UTF-8 bytes, in hexadecimal; lone surrogates count as question marks."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def asking_phrases(keywords: Sequence[str], product: str) -> list[str]:
+    """Sentences of somebody asking for what the keywords and the product name; embed them for the asking centroid."""
+    return _phrases(ASKING, keywords, product)
+
+
+def telling_phrases(keywords: Sequence[str], product: str) -> list[str]:
+    """Sentences of somebody telling about the same; embed them for the telling centroid."""
+    return _phrases(TELLING, keywords, product)
+
+
+def _phrases(phrasings: Sequence[str], keywords: Sequence[str], product: str) -> list[str]:
+    topics = [*(keyword.replace('"', "") for keyword in keywords), product.strip().rstrip(".")]
+    return [phrasing.format(topic=topic) for topic in topics for phrasing in phrasings]
+
+
+def centroid(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The mean of ``vectors`` (k, d) scaled to unit length: (d,).
+
+    Raises:
+        ValueError: if there is no vector, or they cancel out and so have no direction.
+    """
+    if vectors.ndim != 2 or not len(vectors):
+        raise ValueError("a centroid needs at least one vector")
+    mean = vectors.astype(np.float64).mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    if not np.isfinite(length) or length < 1e-9:
+        raise ValueError("the vectors have no common direction")
+    return (mean / length).astype(np.float32)
+
+
+def cosine(matrix: NDArray[np.floating], center: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Cosine of each unit row of ``matrix`` (n, d) with the unit vector ``center`` (d,): (n,), within -1..1."""
+    cosines: NDArray[np.float64] = matrix.astype(np.float64) @ center.astype(np.float64)
+    return cosines.clip(-1.0, 1.0)
+
+
+def lexical(matches: ArrayLike, tokens: ArrayLike) -> NDArray[np.float64]:
+    """How much of the best keyword a document holds: (n,), within 0..1.
+
+    ``matches`` (n, k) is Typesense's ``text_match`` of each document for each keyword, 0 where it was not found;
+    ``tokens`` (k,) is the number of words of each keyword. ``text_match / 2**59`` is the number of matched words and a
+    fraction, so that ``log1p(text_match / 2**59) / log1p(tokens)`` is 1 where all words are there.
+    """
+    matched: NDArray[np.float64] = np.asarray(matches, dtype=np.float64) / TEXT_MATCH_TOKEN
+    if not matched.size:
+        return np.zeros(len(matched))
+    full: NDArray[np.float64] = np.log1p(np.maximum(np.asarray(tokens, dtype=np.float64), 1.0))
+    best: NDArray[np.float64] = (np.log1p(matched) / full).max(axis=1)
+    return np.clip(best, 0.0, 1.0)
+
+
+class Weights(BaseModel):
+    """How much each component moves the fused score. The three positive ones sum to 1; cues add and subtract."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    cosine: float = Field(0.80, ge=0, le=1)
+    lexical: float = Field(0.10, ge=0, le=1)
+    intent: float = Field(0.10, ge=0, le=1)
+    asking: float = Field(0.15, ge=0, le=1)
+    selling: float = Field(0.20, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _positive_weights_sum_to_one(self) -> "Weights":
+        total = self.cosine + self.lexical + self.intent
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the weights of cosine, lexical and intent must sum to 1, not {total:g}")
+        return self
+
+
+def contributions(frame: pd.DataFrame, weights: Weights) -> pd.DataFrame:
+    """What each component adds to the fused score before clipping: one column per component, rows as in ``frame``.
+
+    ``frame`` has the columns ``cosine_similarity`` (-1..1), ``lexical`` (0..1), ``intent_similarity`` (the difference
+    of two cosines), ``asking_cue`` and ``selling_cue`` (0..1). A negative cosine counts as 0, and intent is scaled
+    from ±``INTENT_RANGE`` to 0..1. An unknown component (NaN) makes its contribution NaN.
+    """
+    intent = (frame["intent_similarity"] / (2 * INTENT_RANGE) + 0.5).clip(0.0, 1.0)
+    return pd.DataFrame(
+        {
+            "cosine_similarity": weights.cosine * frame["cosine_similarity"].clip(0.0, 1.0),
+            "lexical": weights.lexical * frame["lexical"].clip(0.0, 1.0),
+            "intent_similarity": weights.intent * intent,
+            "asking_cue": weights.asking * frame["asking_cue"].clip(0.0, 1.0),
+            "selling_cue": -weights.selling * frame["selling_cue"].clip(0.0, 1.0),
+        },
+        index=frame.index,
+    )
+
+
+def fuse(frame: pd.DataFrame, weights: Weights) -> pd.Series:
+    """The fused score within 0..1, ``clip(sum of contributions, 0, 1)``, indexed as ``frame`` (see ``contributions``).
+
+    A row with an unknown component has an unknown score.
+    """
+    return contributions(frame, weights).sum(axis=1, skipna=False).clip(0.0, 1.0).rename("fused_score")
+
+
+def relevance(fused: ArrayLike, confidence: ArrayLike) -> NDArray[np.float64]:
+    """The relevance of leads, within 0..1: ``fused**0.75 * confidence**0.25``; shapes broadcast, NaN stays NaN.
+
+    A weighted geometric mean lets neither outvote a zero of the other. The fused score weighs three times as much,
+    because it ranks better than either the rules' confidence or an even mean does on the golden campaigns.
+    """
+    scores, sureness = np.asarray(fused, dtype=np.float64), np.asarray(confidence, dtype=np.float64)
+    return np.clip(scores, 0.0, 1.0) ** FUSED_SHARE * np.clip(sureness, 0.0, 1.0) ** (1.0 - FUSED_SHARE)
+
+
+def near_duplicates(ids: pd.Series, text_hashes: pd.Series, authors: pd.Series, texts: pd.Series) -> pd.Series:
+    """For each document the id of the earlier one that it repeats, else None; indexed as ``ids``.
+
+    The four series are aligned, the preferred document of a group first (the caller sorts). ``texts`` are those of
+    ``document_text``; two are the same when they differ only in case, punctuation, white space and cross-post notes
+    and are long enough not to agree by accident (shorter ones count for one author); posts of one author are also the
+    same where they share a long body.
+    """
+    keys_by_hash: dict[str, tuple[str, str]] = {}
+    first: dict[tuple[str, str, str], str] = {}
+    found: list[str | None] = []
+    for fullname, hashed, author, text in zip(ids, text_hashes, authors, texts, strict=True):
+        folded = keys_by_hash.get(hashed) or keys_by_hash.setdefault(hashed, _folded_parts(text))
+        keys = _identities(*folded, author if isinstance(author, str) else "")
+        canonical = next((first[key] for key in keys if key in first), fullname)
+        for key in keys:
+            first.setdefault(key, canonical)
+        found.append(None if canonical == fullname else canonical)
+    return pd.Series(found, index=ids.index, dtype=object, name="duplicate_of")
+
+
+def _folded_parts(text: str) -> tuple[str, str]:
+    """Title and body, folded for comparison."""
+    title, _, body = text.partition("\n\n")
+    return _folded(title), _folded(body)
+
+
+def _folded(text: str) -> str:
+    folded = _CROSS_POST.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+    return _SPACE.sub(" ", _NOT_WORD.sub(" ", folded)).strip()
+
+
+def _identities(title: str, body: str, author: str) -> list[tuple[str, str, str]]:
+    """What makes a document the same as another: any of these in common."""
+    characters = len(title) + len(body)
+    keys: list[tuple[str, str, str]] = []
+    if characters >= MIN_SHARED_CHARACTERS:
+        keys.append(("", title, body))
+    if author and characters >= MIN_OWN_CHARACTERS:
+        keys.append((author, title, body))
+    if author and len(body) >= MIN_BODY_CHARACTERS:
+        keys.append((author, "", body))
+    return keys

@@ -1,0 +1,146 @@
+"""Every setting: its name, default, bounds and meaning, and how layers of settings are laid over each other.
+
+A setting has one name everywhere (environment, campaign file, run config): the field's name in capitals. Layers come
+weakest first: defaults, environment, campaign file, run config. Values are checked here and nowhere else.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lead_assets.domain.errors import SettingInvalid
+from lead_assets.domain.ranking import Weights
+
+DEFAULT = "default"
+
+
+class Settings(BaseModel):
+    """Limits of the gates and weights of the ranking."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=str.upper, allow_inf_nan=False)
+
+    reddit_dedup_ttl_seconds: int = Field(
+        604_800, ge=0, description="Seconds for which a judged document is not judged again; 0 turns the gate off."
+    )
+    reddit_max_post_age_months: float = Field(18.0, gt=0, description="Oldest document kept, in months of 30.4 days.")
+    reddit_min_upvote_ratio: float = Field(
+        0.40, ge=0, le=1, description="Lowest share of upvotes a post is kept with; 0 turns the gate off."
+    )
+    reddit_skip_nsfw: bool = Field(True, description="Reject documents marked over 18.")
+    reddit_min_sub_subscribers: int = Field(
+        1000, ge=0, description="Fewest subscribers of the subreddit; 0 turns the gate off."
+    )
+    reddit_min_sub_ratio: float = Field(
+        0.0, ge=0, description="Fewest subscribers per hot post of the subreddit; 0 turns the gate off."
+    )
+    reddit_min_author_karma: int = Field(
+        15, description="Lowest link plus comment karma of the author; karma may be negative."
+    )
+    cosine_threshold: float | None = Field(
+        None, ge=-1, le=1, description="Lowest cosine to the keywords' centroid; unset means the embedding model's own."
+    )
+    min_engagement_score: int = Field(1, description="Lowest score (upvotes less downvotes) of a document.")
+    min_keyword_hits: int = Field(
+        1, ge=0, description="Fewest different keywords in the text, unless the cosine reaches KEYWORD_HITS_COSINE."
+    )
+    keyword_hits_cosine: float = Field(
+        0.30, ge=-1, le=1, description="Cosine from which a document needs no keyword hits."
+    )
+    min_fused_score_threshold: float = Field(
+        0.10, ge=0, le=1, description="Lowest fused score of a candidate; 0 turns the gate off."
+    )
+    weight_cosine: float = Field(
+        Weights().cosine, ge=0, le=1, description="Weight of the cosine to the keywords' centroid in the fused score."
+    )
+    weight_lexical: float = Field(
+        Weights().lexical, ge=0, le=1, description="Weight of the lexical match in the fused score."
+    )
+    weight_intent: float = Field(
+        Weights().intent, ge=0, le=1, description="Weight of asking-phrased over telling-phrased similarity."
+    )
+    cue_asking: float = Field(
+        Weights().asking, ge=0, le=1, description="What words of asking add to the fused score, at most."
+    )
+    cue_selling: float = Field(
+        Weights().selling, ge=0, le=1, description="What words of selling take off the fused score, at most."
+    )
+    gate_warn_rejection_rate: float = Field(
+        0.98, ge=0, le=1, description="Share of rejected rows (of at least 50) above which a gate's check warns."
+    )
+
+    @model_validator(mode="after")
+    def _positive_weights_sum_to_one(self) -> "Settings":
+        total = self.weight_cosine + self.weight_lexical + self.weight_intent
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"WEIGHT_COSINE, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not {total:g}")
+        return self
+
+    @property
+    def weights(self) -> Weights:
+        """The ranking's weights, as the fusion takes them."""
+        return Weights(
+            cosine=self.weight_cosine,
+            lexical=self.weight_lexical,
+            intent=self.weight_intent,
+            asking=self.cue_asking,
+            selling=self.cue_selling,
+        )
+
+
+NAMES: tuple[str, ...] = tuple(name.upper() for name in Settings.model_fields)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings of one origin. ``None`` and empty text mean not set."""
+
+    origin: str
+    values: Mapping[str, object]
+
+    def given(self) -> dict[str, object]:
+        """The values that are set."""
+        return {name: value for name, value in self.values.items() if value is not None and value != ""}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Settings in force, and for each name the origin of its value."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def resolve(layers: Sequence[Layer]) -> Resolved:
+    """Lay ``layers``, weakest first, over the defaults.
+
+    Raises:
+        SettingInvalid: an unknown name or a bad value, with its origin.
+    """
+    values: dict[str, object] = {}
+    origins = dict.fromkeys(NAMES, DEFAULT)
+    for layer in layers:
+        for name, value in layer.given().items():
+            if name not in origins:
+                raise SettingInvalid(f"{layer.origin}: there is no setting {name!r}{_meant(name)}.")
+            values[name] = value
+            origins[name] = layer.origin
+    try:
+        return Resolved(Settings.model_validate(values), origins)
+    except ValidationError as error:
+        raise SettingInvalid(_sentence(error, origins)) from error
+
+
+def _meant(name: str) -> str:
+    close = difflib.get_close_matches(name.upper(), NAMES, n=1)
+    return f"; did you mean {close[0]}?" if close else "; the names are in lead_assets/domain/settings.py"
+
+
+def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        where = ", ".join(sorted({origin for origin in origins.values() if origin != DEFAULT}))
+        return f"{where}: {first['msg'].removeprefix('Value error, ')}."
+    name = str(first["loc"][0])
+    return f"{origins[name]}: {name} is {first['input']!r}, but {first['msg'].lower()}."

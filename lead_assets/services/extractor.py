@@ -1,0 +1,184 @@
+"""Reading candidates: the protocol that assets use, and the reader by rules.
+
+What belongs here: turning a request into an extraction. What does not: the schema and grounding (``domain.extraction``)
+and the tables of cues (``domain.cues``).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Protocol
+
+from lead_assets.domain import cues
+from lead_assets.domain.errors import ExtractionFailed
+from lead_assets.domain.extraction import Extraction, ExtractionRequest, Intent, ground
+from lead_assets.domain.ranking import document_text
+
+
+class Extractor(Protocol):
+    """Reads documents. ``name`` and ``model`` go into every row, so that a reader of the row knows who read it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
+
+    def request_key(self, request: ExtractionRequest) -> str:
+        """SHA-256, in hexadecimal, of all that decides the answer: an extraction is current while its key is this."""
+        ...
+
+    def extract(self, request: ExtractionRequest) -> Extraction:
+        """What the document says, not yet grounded.
+
+        Raises:
+            ExtractionFailed: this document could not be read.
+        """
+        ...
+
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Extraction | ExtractionFailed]]:
+        """The outcome of each request with its position in ``requests``, as they come; a failure is an outcome."""
+        ...
+
+
+LEAD_CONFIDENCE = 0.35
+"""From here on the rules call it a lead; the rest is kept with its confidence."""
+MOST_QUOTES = 3
+SENTENCES_READ = 6
+HEAD_READ, TAIL_READ = 6_000, 2_000
+SUMMARY_CHARACTERS = 200
+
+_INTENTS: tuple[tuple[Intent, re.Pattern[str]], ...] = (
+    ("hiring", cues.HIRING),
+    ("switching", cues.SWITCHING),
+    ("comparison", cues.COMPARING),
+    ("recommendation", cues.RECOMMENDING),
+)
+"""The first that fits, most telling first."""
+
+
+class RulesExtractor:
+    """An honest reader without a model: it finds who asks, quotes the sentence, and copies what is written there.
+
+    Deterministic. The document is only ever searched, so that nothing in it can instruct this reader.
+    """
+
+    name = "rules"
+    model = "rules-1"
+
+    def request_key(self, request: ExtractionRequest) -> str:
+        """SHA-256 of this reader's version, the answer's schema, the product and the document."""
+        rendered = json.dumps([self.model, _schema(), request.product, request.title, request.body])
+        return hashlib.sha256(rendered.encode()).hexdigest()
+
+    def extract(self, request: ExtractionRequest) -> Extraction:
+        """What the words of the document say; every quote and contact occurs in it."""
+        document = _Reading.of(request)
+        # Against the part that was read, not the whole: it is cut between words, so what occurs in it occurs there.
+        return ground(
+            _read(document, _product(request.product)), document_text(document.title, document.part)
+        ).extraction
+
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Extraction | ExtractionFailed]]:
+        """Each request's extraction, in order; the rules never fail."""
+        for position, request in enumerate(requests):
+            yield position, self.extract(request)
+
+
+@lru_cache(maxsize=1)
+def _schema() -> str:
+    return json.dumps(Extraction.model_json_schema(), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class _Product:
+    """What the rules know of a product: the stems of its own words, and whether it is somebody's work."""
+
+    stems: frozenset[str]
+    is_service: bool
+
+    def overlap(self, text: str) -> float:
+        """How many of the product's words ``text`` has, two being enough: 0..1."""
+        return min(1.0, len(self.stems & cues.stems(text)) / 2)
+
+
+@lru_cache(maxsize=256)
+def _product(text: str) -> _Product:
+    return _Product(cues.stems(text) - cues.GENERIC_STEMS, bool(cues.SERVICE.search(text.lower())))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A document as the rules look at it: ``part`` is as much of the body as is read at all (contacts), ``opening`` the
+    part of it where people say what they want, ``folded`` that and the title as cues are looked for."""
+
+    title: str
+    part: str
+    opening: str
+    folded: str
+    asking: float
+    selling: float
+
+    @classmethod
+    def of(cls, request: ExtractionRequest) -> "_Reading":
+        title, body = request.title, request.body
+        part, opening = cues.opening_and_end(body, HEAD_READ, TAIL_READ), cues.opening_and_end(body)
+        folded = cues.fold(f"{title}\n{opening}")
+        return cls(title, part, opening, folded, cues.asking_cue(title, body), cues.selling_cue(title, body))
+
+
+def _read(document: _Reading, product: _Product) -> Extraction:
+    quotes = _telling_sentences(document, product)
+    confidence = _confidence(document, product)
+    return Extraction(
+        is_lead=bool(quotes) and confidence >= LEAD_CONFIDENCE,
+        pain_point=quotes[0] if quotes else None,
+        intent=_intent(document),
+        urgency=cues.urgency(document.folded),
+        budget=cues.budget(f"{document.title}\n{document.opening}"),
+        contact=cues.contacts(document.part),
+        evidence=quotes,
+        confidence=round(confidence, 3),
+        summary=_summary(document),
+    )
+
+
+def _confidence(document: _Reading, product: _Product) -> float:
+    """How sure: asks, does not sell, and speaks of what the product is; 0..1."""
+    asking = document.asking
+    if not product.is_service and cues.HIRING.search(cues.fold(document.title)):
+        # An employer looks for a person: only who sells work can serve that.
+        asking *= 0.5
+    topic = 0.6 * product.overlap(document.title) + 0.4 * product.overlap(document.opening)
+    return asking * (1.0 - 0.7 * document.selling) * (0.6 + 0.4 * topic)
+
+
+def _telling_sentences(document: _Reading, product: _Product) -> list[str]:
+    """The sentences that show the need best, best first, verbatim; none where no sentence asks for anything."""
+    sentences = dict.fromkeys([*cues.sentences(document.title), *cues.sentences(document.opening)])
+    by_topic = sorted(((product.overlap(text), text) for text in sentences), key=itemgetter(0), reverse=True)
+    needs = [
+        (cues.strength(cues.ASKING, cues.fold(text)) * (0.5 + 0.5 * topic), text)
+        for topic, text in by_topic[:SENTENCES_READ]
+    ]
+    best = sorted((row for row in needs if row[0] > 0), key=itemgetter(0), reverse=True)
+    return [text for _, text in best[:MOST_QUOTES]]
+
+
+def _intent(document: _Reading) -> Intent:
+    if not document.asking:
+        return "other"
+    for intent, pattern in _INTENTS:
+        if pattern.search(document.folded):
+            return intent
+    return "problem"
+
+
+def _summary(document: _Reading) -> str:
+    """The title, or a comment's first sentence."""
+    first = document.title.strip() or next(iter(cues.sentences(document.opening)), "")
+    return " ".join(first.split())[:SUMMARY_CHARACTERS].strip()

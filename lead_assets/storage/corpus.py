@@ -1,0 +1,166 @@
+"""Crawled documents, the ledger of sightings, and rejections: what a crawl writes, always together."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import sqlalchemy as sa
+
+from lead_assets.domain.document import COLUMNS, typed
+from lead_assets.storage.bulk import Row, read_frame, update_existing, upsert
+from lead_assets.storage.schema import documents, rejections, sightings
+
+CRAWL, RANK = "crawl", "rank"
+JUDGED_COLUMNS = (
+    "reddit_id",
+    "kind",
+    "source",
+    "url",
+    "author",
+    "created_at",
+    "score",
+    "upvote_ratio",
+    "over_18",
+    "subreddit_subscribers",
+    "subreddit_hot_posts",
+    "author_karma",
+    "judged_as_of",
+)
+"""What the metadata gates look at, and what names a row in an example."""
+
+
+def read_sightings(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+    """The ledger's entries for ``reddit_ids``: ``reddit_id, age_seconds, gate_digest, run_id``, by the server's clock."""
+    query = sa.select(
+        sightings.c.reddit_id,
+        sa.func.extract("epoch", sa.func.now() - sightings.c.seen_at).cast(sa.Double).label("age_seconds"),
+        sightings.c.gate_digest,
+        sightings.c.run_id,
+    ).where(sightings.c.campaign_id == campaign_id, sightings.c.reddit_id.in_(sa.bindparam("ids", expanding=True)))
+    result = connection.execute(query, {"ids": list(reddit_ids)})
+    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def write_judged(
+    connection: sa.Connection,
+    campaign_id: str,
+    *,
+    kept: Sequence[Row],
+    rejected: Sequence[Row],
+    rejection_rows: Sequence[Row],
+    gate_digest: str,
+    run_id: str,
+) -> None:
+    """Write one batch after it met the metadata gates: documents, rejections and sightings.
+
+    ``kept`` and ``rejected`` are rows of ``documents``; a rejected document that is stored already is updated, a new
+    one is not stored. ``rejection_rows`` are rows of ``rejections``.
+    """
+    upsert(connection, documents, kept, touch="updated_at")
+    update_existing(connection, documents, rejected, touch="updated_at")
+    upsert(connection, rejections, rejection_rows, touch="rejected_at")
+    forget_rejections(connection, campaign_id, [row["reddit_id"] for row in kept], stage=CRAWL)
+    judged = [row["reddit_id"] for row in (*kept, *rejected)]
+    _write_sightings(connection, campaign_id, judged, gate_digest, run_id)
+
+
+def _write_sightings(
+    connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str], gate_digest: str, run_id: str
+) -> None:
+    connection.execute(
+        sa.text(
+            "INSERT INTO lead_assets.sightings (campaign_id, reddit_id, seen_at, gate_digest, run_id) "
+            "SELECT :campaign, unnest(CAST(:ids AS text[])), now(), :digest, :run "
+            "ON CONFLICT (campaign_id, reddit_id) DO UPDATE SET "
+            "previous_seen_at = sightings.seen_at, previous_gate_digest = sightings.gate_digest, "
+            "seen_at = now(), gate_digest = EXCLUDED.gate_digest, run_id = EXCLUDED.run_id"
+        ),
+        {"campaign": campaign_id, "ids": list(reddit_ids), "digest": gate_digest, "run": run_id},
+    )
+
+
+def forget_rejections(
+    connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str], stage: str | None = None
+) -> None:
+    """Delete the rejections of documents that are kept now; only those of ``stage`` where it is given."""
+    of_ids = rejections.c.reddit_id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text)))
+    query = sa.delete(rejections).where(rejections.c.campaign_id == campaign_id, of_ids)
+    if stage is not None:
+        query = query.where(rejections.c.stage == stage)
+    connection.execute(query, {"ids": list(reddit_ids)})
+
+
+def unite_keywords(connection: sa.Connection, campaign_id: str, keywords: Mapping[str, Sequence[str]]) -> None:
+    """Add matched keywords to documents that this run met again."""
+    for reddit_id, found in keywords.items():
+        connection.execute(
+            sa.text(
+                "UPDATE lead_assets.documents SET matched_keywords = "
+                "ARRAY(SELECT DISTINCT unnest(matched_keywords || CAST(:found AS text[])) ORDER BY 1) "
+                "WHERE campaign_id = :campaign AND reddit_id = :id"
+            ),
+            {"found": list(found), "campaign": campaign_id, "id": reddit_id},
+        )
+
+
+def read_kept_by_run(connection: sa.Connection, campaign_id: str, run_id: str) -> pd.DataFrame:
+    """Documents that run ``run_id`` kept, with the age at which the ledger had them before it."""
+    known_before = sightings.c.previous_gate_digest == sightings.c.gate_digest
+    age = sa.func.extract("epoch", sightings.c.seen_at - sightings.c.previous_seen_at).cast(sa.Double)
+    query = (
+        sa.select(
+            *(documents.c[name] for name in JUDGED_COLUMNS),
+            sa.case((known_before, age), else_=None).label("sighting_age_seconds"),
+        )
+        .join(
+            sightings,
+            (sightings.c.campaign_id == documents.c.campaign_id) & (sightings.c.reddit_id == documents.c.reddit_id),
+        )
+        .where(documents.c.campaign_id == campaign_id, documents.c.run_id == run_id, ~_rejected_by_crawl())
+    )
+    return _typed(read_frame(connection, query))
+
+
+def _rejected_by_crawl() -> sa.Exists:
+    return sa.exists().where(
+        rejections.c.campaign_id == documents.c.campaign_id,
+        rejections.c.reddit_id == documents.c.reddit_id,
+        rejections.c.stage == CRAWL,
+    )
+
+
+def read_documents(
+    connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Stored documents of a campaign, all or the named ones: ``COLUMNS`` and ``judged_as_of``, oldest first."""
+    query = (
+        sa.select(*(documents.c[name] for name in COLUMNS), documents.c.judged_as_of)
+        .where(documents.c.campaign_id == campaign_id)
+        .order_by(documents.c.created_at.nulls_last(), documents.c.reddit_id)
+    )
+    if reddit_ids is not None:
+        query = query.where(documents.c.reddit_id.in_(reddit_ids))
+    return _typed(read_frame(connection, query))
+
+
+def read_text_hashes(connection: sa.Connection, campaign_id: str) -> dict[str, str]:
+    """Fullname to text hash of every stored document of a campaign."""
+    query = sa.select(documents.c.reddit_id, documents.c.text_hash).where(documents.c.campaign_id == campaign_id)
+    return {reddit_id: digest for reddit_id, digest in connection.execute(query)}
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = typed(frame)
+    frame["judged_as_of"] = pd.to_datetime(frame["judged_as_of"], utc=True)
+    if "sighting_age_seconds" in frame:
+        frame["sighting_age_seconds"] = frame["sighting_age_seconds"].astype("float64")
+    return frame
+
+
+def read_rejections(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+    """Current rejections of a campaign, newest first."""
+    query = (
+        sa.select(*(column for column in rejections.columns if column.name != "observed_values"))
+        .where(rejections.c.campaign_id == campaign_id)
+        .order_by(rejections.c.rejected_at.desc(), rejections.c.reddit_id)
+    )
+    return read_frame(connection, query)

@@ -1,0 +1,144 @@
+"""The way into PostgreSQL: an engine, checks that it is one we can use, and sessions that own a campaign."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from lead_assets.domain.errors import CampaignBusy, DatabaseUnavailable, SchemaOutOfDate
+from lead_assets.storage import migrate
+
+MIN_SERVER_VERSION = 14
+CAMPAIGN_LOCKS = 0x1EAD
+"""First key of the advisory locks, so that they meet nobody else's; the second is a hash of the campaign's id."""
+LOCK_TIMEOUT_SECONDS = 600
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+def in_schema(url: str, schema: str) -> str:
+    """``url`` for connections whose tables are in ``schema``."""
+    parsed = sa.make_url(url).update_query_dict({"options": f"-csearch_path={schema},public"})
+    return parsed.render_as_string(hide_password=False)
+
+
+@dataclass(frozen=True)
+class CampaignSession:
+    """One connection that holds its campaign's advisory lock: everything written through it is written alone."""
+
+    campaign_id: str
+    connection: sa.Connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """One transaction: all of it is written, or nothing."""
+        with self.connection.begin():
+            yield self.connection
+
+
+class Database:
+    """PostgreSQL with our schema."""
+
+    def __init__(self, url: str, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> None:
+        """Take ``url`` (``postgresql://…``); nothing is connected yet.
+
+        Raises:
+            DatabaseUnavailable: ``url`` is no database URL.
+        """
+        self._lock_timeout = lock_timeout_seconds
+        try:
+            self.engine = sa.create_engine(
+                sa.make_url(url).set(drivername="postgresql+psycopg2"),
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 10, "application_name": "lead_assets"},
+            )
+        except ArgumentError:
+            # The message of SQLAlchemy repeats the URL, and with it the password.
+            raise DatabaseUnavailable(
+                "DATABASE_URL is no database URL; write postgresql://user:password@host:port/database."
+            ) from None
+
+    @property
+    def address(self) -> str:
+        """Where the server is, without secrets."""
+        url = self.engine.url
+        return f"{url.host}:{url.port or 5432}/{url.database}"
+
+    def check(self) -> None:
+        """Make sure that the server answers, is recent enough, and has the schema of this version.
+
+        Raises:
+            DatabaseUnavailable: it does not answer, or is too old.
+            SchemaOutOfDate: ``lead-assets up`` has to migrate first.
+        """
+        with self.connect() as connection:
+            version = int(connection.scalar(sa.text("SHOW server_version_num")) or 0) // 10_000
+            if version < MIN_SERVER_VERSION:
+                raise DatabaseUnavailable(
+                    f"PostgreSQL at {self.address} is version {version}; version {MIN_SERVER_VERSION} or newer is needed."
+                )
+            found, wanted = migrate.found_revision(connection), migrate.wanted_revision()
+        if found != wanted:
+            raise SchemaOutOfDate(
+                f"The schema in PostgreSQL at {self.address} is at revision {found or 'none'}, but this version needs "
+                f"{wanted}; run `lead-assets up`."
+            )
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        """A connection for reading.
+
+        Raises:
+            DatabaseUnavailable: the server does not answer or refuses us.
+        """
+        try:
+            connection = self.engine.connect()
+        except OperationalError as error:
+            raise DatabaseUnavailable(
+                f"PostgreSQL at {self.address} does not let us in ({_first_line(error)}); "
+                "start it with `lead-assets up`, or check DATABASE_URL."
+            ) from None
+        with connection:
+            yield connection
+
+    @contextmanager
+    def campaign(self, campaign_id: str) -> Iterator[CampaignSession]:
+        """A session that owns ``campaign_id``, waiting for another run's to end.
+
+        Raises:
+            CampaignBusy: the other run did not end within the lock's time limit.
+            DatabaseUnavailable, SchemaOutOfDate: see ``check``.
+        """
+        self.check()
+        with self.connect() as connection:
+            self._lock(connection, campaign_id)
+            try:
+                yield CampaignSession(campaign_id, connection)
+            finally:
+                # Closing the session in the server is what frees its lock, whatever state it is in.
+                connection.invalidate()
+
+    def _lock(self, connection: sa.Connection, campaign_id: str) -> None:
+        try:
+            with connection.begin():
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(self._lock_timeout * 1000)}"))
+                connection.execute(
+                    sa.text("SELECT pg_advisory_lock(:namespace, hashtext(:campaign))"),
+                    {"namespace": CAMPAIGN_LOCKS, "campaign": campaign_id},
+                )
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            raise CampaignBusy(
+                f"Another run has been writing campaign {campaign_id} for over {self._lock_timeout:.0f} seconds; "
+                "wait for it or end it in the Dagster UI, then run again."
+            ) from None
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self.engine.dispose()
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0][:200] if str(error.orig).strip() else type(error.orig).__name__

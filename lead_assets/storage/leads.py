@@ -1,0 +1,129 @@
+"""Leads: a row per embedded document, filled in once it was ranked and read."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as insert_into
+
+from lead_assets.storage.bulk import Row, read_frame, update_existing
+from lead_assets.storage.schema import documents, leads, qualified_leads, vectors
+
+
+def write_stubs(connection: sa.Connection, campaign_id: str, model: str) -> int:
+    """Insert or update a row for each document with a vector of ``model``; returns how many are new or changed.
+
+    Only the identity columns are written; what was extracted stays.
+    """
+    identity = {
+        "embedding": vectors.c.vector,
+        "reddit_url": documents.c.url,
+        "author": documents.c.author,
+        "title": documents.c.title,
+        "subreddit": documents.c.subreddit,
+        "posted_at": documents.c.created_at,
+    }
+    with_vector = (vectors.c.text_hash == documents.c.text_hash) & (vectors.c.model == model)
+    query = (
+        sa.select(documents.c.campaign_id, documents.c.reddit_id, *identity.values())
+        .join(vectors, with_vector)
+        .where(documents.c.campaign_id == campaign_id)
+    )
+    insert = insert_into(leads).from_select(["campaign_id", "reddit_id", *identity], query)
+    changed = sa.or_(*(leads.c[name].is_distinct_from(insert.excluded[name]) for name in identity))
+    statement = insert.on_conflict_do_update(
+        index_elements=["campaign_id", "reddit_id"],
+        set_={name: insert.excluded[name] for name in identity} | {"updated_at": sa.func.now()},
+        where=changed,
+    )
+    return connection.execute(statement).rowcount
+
+
+def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> tuple[int, int]:
+    """Fill in ``extracted_data`` and ``relevance_score`` of ``rows`` and clear those of all other leads.
+
+    ``rows`` have ``campaign_id, reddit_id, extracted_data, relevance_score``. Rows that say what is stored already are
+    left alone. Returns how many leads were written and how many cleared.
+    """
+    stored = {
+        reddit_id: (data, relevance)
+        for reddit_id, data, relevance in connection.execute(
+            sa.select(leads.c.reddit_id, leads.c.extracted_data, leads.c.relevance_score).where(
+                leads.c.campaign_id == campaign_id, leads.c.extracted_data.isnot(None)
+            )
+        )
+    }
+    new = [row for row in rows if stored.get(row["reddit_id"]) != (row["extracted_data"], row["relevance_score"])]
+    written = update_existing(connection, leads, new, touch="updated_at")
+    obsolete = sorted(stored.keys() - {row["reddit_id"] for row in rows})
+    clearing = (
+        sa.update(leads)
+        .where(
+            leads.c.campaign_id == campaign_id,
+            leads.c.reddit_id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))),
+        )
+        .values(extracted_data=sa.null(), relevance_score=None, updated_at=sa.func.now())
+    )
+    cleared = connection.execute(clearing, {"ids": obsolete}).rowcount if obsolete else 0
+    return written, cleared
+
+
+def read_qualified(
+    connection: sa.Connection,
+    campaign_id: str,
+    *,
+    limit: int | None = None,
+    min_score: float | None = None,
+    since: datetime | None = None,
+) -> pd.DataFrame:
+    """Qualified leads, best first, without their embeddings."""
+    columns = [column for column in qualified_leads.columns if column.name != "embedding"]
+    query = (
+        sa.select(*columns, documents.c.kind, documents.c.matched_keywords)
+        .join(
+            documents,
+            (documents.c.campaign_id == qualified_leads.c.campaign_id)
+            & (documents.c.reddit_id == qualified_leads.c.reddit_id),
+        )
+        .where(qualified_leads.c.campaign_id == campaign_id)
+        .order_by(qualified_leads.c.relevance_score.desc(), qualified_leads.c.reddit_id)
+        .limit(limit)
+    )
+    if min_score is not None:
+        query = query.where(qualified_leads.c.relevance_score >= min_score)
+    if since is not None:
+        query = query.where(qualified_leads.c.posted_at >= since)
+    return read_frame(connection, query)
+
+
+def contradictions(connection: sa.Connection, campaign_id: str) -> dict[str, int]:
+    """Counts of what must not be, in both directions; what was postponed or could not be read is no contradiction.
+
+    ``candidates_without_lead``: candidates without a row in ``leads``. ``read_but_not_persisted``: kept candidates
+    with a good extraction of their text, whose lead carries none. ``persisted_without_candidate``: leads that carry an
+    extraction though their candidate is not kept. ``persisted_without_extraction``: leads that carry an extraction
+    which is not stored.
+    """
+    query = sa.text("""
+        SELECT
+            count(*) FILTER (WHERE c.reddit_id IS NOT NULL AND l.reddit_id IS NULL) AS candidates_without_lead,
+            count(*) FILTER (WHERE c.standing AND e.keys IS NOT NULL AND l.extracted_data IS NULL)
+                AS read_but_not_persisted,
+            count(*) FILTER (WHERE l.extracted_data IS NOT NULL AND c.standing IS NOT TRUE)
+                AS persisted_without_candidate,
+            count(*) FILTER (WHERE l.extracted_data IS NOT NULL
+                AND NOT coalesce(l.extracted_data ->> 'request_key' = ANY (e.keys), false))
+                AS persisted_without_extraction
+        FROM lead_assets.documents d
+        LEFT JOIN lead_assets.leads l USING (campaign_id, reddit_id)
+        LEFT JOIN (SELECT *, kept AND duplicate_of IS NULL AS standing FROM lead_assets.candidates) c
+            ON c.campaign_id = d.campaign_id AND c.reddit_id = d.reddit_id AND c.text_hash = d.text_hash
+        LEFT JOIN LATERAL (
+            SELECT array_agg(request_key) AS keys FROM lead_assets.extractions x
+            WHERE x.campaign_id = d.campaign_id AND x.reddit_id = d.reddit_id
+                AND x.text_hash = d.text_hash AND x.status = 'ok'
+        ) e ON true
+        WHERE d.campaign_id = :campaign
+    """)
+    return dict(connection.execute(query, {"campaign": campaign_id}).one()._mapping)

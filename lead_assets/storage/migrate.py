@@ -1,0 +1,72 @@
+"""Migrations: which revision the schema has, which one this version needs, and the way from one to the other."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+from lead_assets.domain.errors import DatabaseUnavailable
+from lead_assets.storage.schema import SCHEMA
+
+MIGRATION_LOCK = 0x1EAD5C
+"""One advisory lock for all: two processes that migrate at once do it one after the other."""
+VERSION_TABLE = "alembic_version"
+
+
+def _config(connection: sa.Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def wanted_revision() -> str:
+    """The revision that this version of the code needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None, "the package ships its migrations"
+    return head
+
+
+def found_revision(connection: sa.Connection) -> str | None:
+    """The revision of the schema in the database; None where there is none."""
+    options = {"version_table": VERSION_TABLE, "version_table_schema": SCHEMA}
+    return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def create_schema(engine: sa.Engine, schema: str) -> None:
+    """Create an empty schema if it is not there."""
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+
+
+def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
+    """Bring the schema to the wanted revision; returns the revisions before and after.
+
+    Raises:
+        DatabaseUnavailable: the server lacks the pgvector extension.
+    """
+    with engine.connect() as connection, connection.begin():
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        _require_pgvector(connection)
+        connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        before = found_revision(connection)
+        if before != wanted_revision():
+            command.upgrade(_config(connection), "head")
+        return before, wanted_revision()
+
+
+def _require_pgvector(connection: sa.Connection) -> None:
+    if connection.scalar(sa.text("SELECT 1 FROM pg_extension WHERE extname = 'vector'")):
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.text("CREATE EXTENSION vector"))
+    except DBAPIError as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL lacks the pgvector extension ({str(error.orig).strip().splitlines()[0]}); install pgvector on "
+            "the server, then let a superuser run CREATE EXTENSION vector in this database."
+        ) from None

@@ -1,0 +1,220 @@
+"""The tables, all in PostgreSQL schema ``lead_assets``. Migrations create them; a test compares the two.
+
+Campaign-owned tables have ``campaign_id`` first in their key; ``vectors`` is shared by all campaigns.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import UserDefinedType
+
+SCHEMA = "lead_assets"
+metadata = sa.MetaData(schema=SCHEMA)
+
+
+class Vector(UserDefinedType[str]):
+    """pgvector's ``vector`` without a dimension, written as text ``[1,2,3]``; the dimension belongs to the model."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """The type's name in DDL."""
+        return "vector"
+
+
+def _key(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, primary_key=True)
+
+
+def _time(name: str, *, default: bool = False, nullable: bool = True) -> sa.Column[object]:
+    server_default = sa.func.now() if default else None
+    return sa.Column(name, sa.DateTime(timezone=True), server_default=server_default, nullable=nullable and not default)
+
+
+def _of_document() -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        ["campaign_id", "reddit_id"],
+        [f"{SCHEMA}.documents.campaign_id", f"{SCHEMA}.documents.reddit_id"],
+        ondelete="CASCADE",
+    )
+
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    _key("campaign_id"),
+    _key("reddit_id"),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("subreddit", sa.Text, nullable=False),
+    sa.Column("subreddit_id", sa.Text),
+    sa.Column("author", sa.Text),
+    sa.Column("author_id", sa.Text),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("post_id", sa.Text),
+    _time("created_at"),
+    sa.Column("score", sa.BigInteger),
+    sa.Column("upvote_ratio", sa.Double),
+    sa.Column("over_18", sa.Boolean),
+    sa.Column("num_comments", sa.BigInteger),
+    sa.Column("subreddit_subscribers", sa.BigInteger),
+    sa.Column("subreddit_hot_posts", sa.BigInteger),
+    sa.Column("author_karma", sa.BigInteger),
+    sa.Column("matched_keywords", ARRAY(sa.Text), nullable=False),
+    sa.Column("text_hash", sa.Text, nullable=False),
+    _time("judged_as_of", nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    _time("crawled_at", default=True),
+    _time("updated_at", default=True),
+    sa.Index("documents_text_hash", "text_hash"),
+    sa.Index("documents_run", "campaign_id", "run_id"),
+)
+
+rejections = sa.Table(
+    "rejections",
+    metadata,
+    _key("campaign_id"),
+    _key("reddit_id"),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("gate", sa.Text, nullable=False),
+    sa.Column("setting", sa.Text, nullable=False),
+    sa.Column("observed", sa.Double),
+    sa.Column("threshold", sa.Double, nullable=False),
+    sa.Column("observed_values", JSONB, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("subreddit", sa.Text, nullable=False),
+    sa.Column("author", sa.Text),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    _time("posted_at"),
+    sa.Column("run_id", sa.Text, nullable=False),
+    _time("rejected_at", default=True),
+    sa.Index("rejections_gate", "campaign_id", "gate"),
+)
+
+sightings = sa.Table(
+    "sightings",
+    metadata,
+    _key("campaign_id"),
+    _key("reddit_id"),
+    _time("seen_at", default=True),
+    sa.Column("gate_digest", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    # The ledger as it stood before the run, so that de-duplication can be checked afterwards.
+    _time("previous_seen_at"),
+    sa.Column("previous_gate_digest", sa.Text),
+)
+
+gate_tallies = sa.Table(
+    "gate_tallies",
+    metadata,
+    _key("campaign_id"),
+    _key("gate"),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("evaluated", sa.BigInteger, nullable=False),
+    sa.Column("kept", sa.BigInteger, nullable=False),
+    sa.Column("rejected", sa.BigInteger, nullable=False),
+    sa.Column("unknown", sa.BigInteger, nullable=False),
+    _time("tallied_at", default=True),
+)
+
+stage_runs = sa.Table(
+    "stage_runs",
+    metadata,
+    _key("campaign_id"),
+    _key("asset"),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("counts", JSONB, nullable=False),
+    _time("finished_at", default=True),
+)
+
+vectors = sa.Table(
+    "vectors",
+    metadata,
+    _key("model"),
+    _key("text_hash"),
+    sa.Column("vector", Vector, nullable=False),
+    _time("created_at", default=True),
+)
+
+candidates = sa.Table(
+    "candidates",
+    metadata,
+    _key("campaign_id"),
+    _key("reddit_id"),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("text_hash", sa.Text, nullable=False),
+    sa.Column("cosine_similarity", sa.Double, nullable=False),
+    sa.Column("lexical", sa.Double, nullable=False),
+    sa.Column("intent_similarity", sa.Double, nullable=False),
+    sa.Column("asking_cue", sa.Double, nullable=False),
+    sa.Column("selling_cue", sa.Double, nullable=False),
+    sa.Column("keyword_hits", sa.BigInteger, nullable=False),
+    sa.Column("score", sa.BigInteger),
+    sa.Column("fused_score", sa.Double, nullable=False),
+    sa.Column("kept", sa.Boolean, nullable=False),
+    sa.Column("gate", sa.Text),
+    sa.Column("duplicate_of", sa.Text),
+    sa.Column("run_id", sa.Text, nullable=False),
+    _time("ranked_at", default=True),
+    _of_document(),
+)
+
+extractions = sa.Table(
+    "extractions",
+    metadata,
+    _key("campaign_id"),
+    _key("reddit_id"),
+    _key("request_key"),
+    sa.Column("text_hash", sa.Text, nullable=False),
+    sa.Column("extractor", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("extraction", JSONB),
+    sa.Column("error", sa.Text),
+    sa.Column("removed_quotes", sa.BigInteger, nullable=False),
+    sa.Column("removed_contacts", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    _time("extracted_at", default=True),
+    _of_document(),
+)
+
+leads = sa.Table(
+    "leads",
+    metadata,
+    _key("campaign_id"),
+    _key("reddit_id"),
+    sa.Column("embedding", Vector),
+    sa.Column("reddit_url", sa.Text, nullable=False),
+    sa.Column("author", sa.Text),
+    sa.Column("extracted_data", JSONB),
+    sa.Column("relevance_score", sa.Double),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("subreddit", sa.Text, nullable=False),
+    _time("posted_at"),
+    _time("created_at", default=True),
+    _time("updated_at", default=True),
+    _of_document(),
+    sa.Index("leads_relevance", "campaign_id", sa.text("relevance_score DESC NULLS LAST")),
+)
+
+# Views are migrations' work; these are their columns for queries.
+_views = sa.MetaData(schema=SCHEMA)
+qualified_leads = sa.Table(
+    "qualified_leads", _views, *(sa.Column(column.name, column.type) for column in leads.columns)
+)
+campaign_stats = sa.Table(
+    "campaign_stats",
+    _views,
+    sa.Column("campaign_id", sa.Text),
+    sa.Column("documents", sa.BigInteger),
+    sa.Column("rejected_by_gate", JSONB),
+    sa.Column("candidates", sa.BigInteger),
+    sa.Column("kept_candidates", sa.BigInteger),
+    sa.Column("leads_found", sa.BigInteger),
+    sa.Column("last_run_id", sa.Text),
+    sa.Column("last_run_at", sa.DateTime(timezone=True)),
+)
