@@ -17,16 +17,17 @@ from lead_assets.resources import build_resources
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The asset graph, its checks, the job, and the resources, of which ``resource_overrides`` replaces some."""
+    assets: list[Any] = [
+        crawled_documents,
+        typesense_index,
+        document_embeddings,
+        lead_stubs,
+        ranked_candidates,
+        extracted_leads,
+        leads,
+    ]
     return dg.Definitions(
-        assets=[
-            crawled_documents,
-            typesense_index,
-            document_embeddings,
-            lead_stubs,
-            ranked_candidates,
-            extracted_leads,
-            leads,
-        ],
+        assets=assets,
         asset_checks=[index_matches_documents, embeddings_complete, extractions_grounded, leads_complete],
         jobs=[campaign_job],
         executor=dg.in_process_executor,

@@ -160,12 +160,17 @@ def _setting_fields() -> dict[str, Any]:
     return fields
 
 
-class _RunSettings(dg.ConfigurableResource):
+_SettingFields: Any = create_model("_SettingFields", __base__=dg.ConfigurableResource, **_setting_fields())
+
+
+class RunSettings(_SettingFields):
     """What one run does otherwise than the campaign's file says. Everything is optional and empty by default."""
 
-    source: Optional[str] = Field(None, description="Where documents come from in this run: archive.")  # noqa: UP045
-    archive_path: Optional[str] = Field(None, description="The archive file (.ndjson or .zst) of source archive.")  # noqa: UP045
-    as_of: Optional[str] = Field(None, description="Day as of which ages are judged, e.g. 2026-01-31; default today.")  # noqa: UP045
+    source: Optional[str] = Field(default=None, description="Where documents come from in this run: archive.")  # noqa: UP045
+    archive_path: str | None = Field(default=None, description="The archive file (.ndjson or .zst) of source archive.")
+    as_of: str | None = Field(
+        default=None, description="Day as of which ages are judged, e.g. 2026-01-31; default today."
+    )
 
     def brief(self, campaign_id: str) -> Brief:
         """The brief of a run of ``campaign_id``: defaults < environment < campaign file < this config.
@@ -223,9 +228,6 @@ def parse_day(text: str) -> datetime:
     except ValueError:
         raise SettingInvalid(f"{text!r} is no day; write one such as 2026-01-31.") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-RunSettings: type[_RunSettings] = create_model("RunSettings", __base__=_RunSettings, **_setting_fields())
 
 
 def open_source(brief: Brief) -> Source:

@@ -42,7 +42,7 @@ def embed_missing_documents(session: CampaignSession, embedder: Embedder, say: C
 
 
 def vectors_of(session: CampaignSession, embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors of a few texts, such as the campaign's phrases: shape (len(texts), dimension); embedded once, then cached."""
+    """Vectors of a few texts, such as the campaign's phrases: shape (len(texts), dimension); cached too."""
     hashes = [text_hash(text) for text in texts]
     with session.transaction() as connection:
         known = read_vectors(connection, embedder.model, hashes)
@@ -60,7 +60,7 @@ def vectors_of(session: CampaignSession, embedder: Embedder, texts: Sequence[str
     deps=[crawled_documents],
     description=(
         "A unit vector for each different text of the campaign.\n\n"
-        "Vectors are kept by model and hash of the text and shared by all campaigns, so that no text is embedded twice. "
+        "Vectors are kept by model and hash of the text and shared by all campaigns: no text is embedded twice. "
         "The local model is all-MiniLM-L6-v2 (int8, 384 dimensions, first 256 tokens)."
     ),
 )
@@ -97,18 +97,16 @@ def lead_stubs(
     context: dg.AssetExecutionContext, database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
 ) -> dg.MaterializeResult:
     phases = Phases()
-    with told_in_one_sentence(), database.campaign(context.partition_key) as session:
-        with session.transaction() as connection, phases.measured("write"):
+    with (
+        told_in_one_sentence(),
+        database.campaign(context.partition_key) as session,
+        session.transaction() as connection,
+    ):
+        with phases.measured("write"):
             written = write_stubs(connection, session.campaign_id, embedder.model)
-            return dg.MaterializeResult(
-                metadata=report(
-                    connection,
-                    context,
-                    row_count=count_rows(connection, leads_table, session.campaign_id),
-                    counts={"written": written},
-                    phases=phases,
-                )
-            )
+        row_count = count_rows(connection, leads_table, session.campaign_id)
+        metadata = report(connection, context, row_count=row_count, counts={"written": written}, phases=phases)
+    return dg.MaterializeResult(metadata=metadata)
 
 
 @partitioned_check(
@@ -125,8 +123,8 @@ def embeddings_complete(
         description=(
             f"All {found['documents']} documents have a vector."
             if whole
-            else f"{found['missing']} of {found['documents']} documents have no vector, {found['not_unit_length']} vectors "
-            f"are not of unit length, {found['dimensions']} dimensions; materialize document_embeddings."
+            else f"{found['missing']} of {found['documents']} documents have no vector, {found['not_unit_length']} "
+            f"vectors are not of unit length, {found['dimensions']} dimensions; materialize document_embeddings."
         ),
         metadata={"model": embedder.model, **found},
     )

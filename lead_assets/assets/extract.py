@@ -10,6 +10,7 @@ import pandas as pd
 
 from lead_assets.assets.rank import ranked_candidates
 from lead_assets.assets.stages import partitioned_check, progress, report, stage, told_in_one_sentence
+from lead_assets.domain.document import to_rows
 from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
 from lead_assets.domain.ranking import document_text
@@ -160,6 +161,11 @@ def extracted_leads(
     return dg.MaterializeResult(metadata=metadata)
 
 
+def _is_grounded(row: dict[str, Any]) -> bool:
+    found = ground(Extraction.model_validate(row["extraction"]), document_text(row["title"], row["body"]))
+    return not found.removed_quotes and not found.removed_contacts
+
+
 @partitioned_check(extracted_leads, "Every quote and contact of a current extraction is written in its document.")
 def extractions_grounded(
     context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]
@@ -167,14 +173,7 @@ def extractions_grounded(
     with told_in_one_sentence(), database.connect() as connection:
         stored = read_texts_of_current(connection, context.partition_key)
         failed = count_by_status(connection, context.partition_key)[FAILED]
-    ungrounded = [
-        row.reddit_id
-        for row in stored.itertuples()
-        if (
-            found := ground(Extraction.model_validate(row.extraction), document_text(row.title, row.body))
-        ).removed_quotes
-        or found.removed_contacts
-    ]
+    ungrounded = [row["reddit_id"] for row in to_rows(stored) if not _is_grounded(row)]
     return dg.AssetCheckResult(
         passed=not ungrounded,
         description=(

@@ -62,7 +62,7 @@ def repair(
     index.delete(collection, campaign_id, difference.surplus)
     if refused:
         raise SearchUnavailable(
-            f"Typesense at {index.url} refused {len(refused)} of {len(wanted)} documents (the first: {refused[0][:200]}); "
+            f"Typesense at {index.url} refused {len(refused)} of {len(wanted)} documents (first: {refused[0][:200]}); "
             "the others are indexed; look at its disk and memory, then materialize typesense_index again."
         )
     return difference

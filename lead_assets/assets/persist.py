@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from lead_assets.assets.embed import lead_stubs
 from lead_assets.assets.extract import extracted_leads, requests_of
 from lead_assets.assets.stages import partitioned_check, report, stage, told_in_one_sentence
+from lead_assets.domain.document import to_rows
 from lead_assets.domain.ranking import relevance
 from lead_assets.reporting import Phases, table
 from lead_assets.resources import Brief, RunSettings
@@ -29,16 +30,11 @@ def lead_rows(connection: sa.Connection, brief: Brief, extractor: Extractor) -> 
     return [
         {
             "campaign_id": campaign.id,
-            "reddit_id": row.reddit_id,
-            "extracted_data": {
-                **row.extraction,
-                "request_key": row.request_key,
-                "extractor": row.extractor,
-                "model": row.model,
-            },
-            "relevance_score": round(float(relevance(row.fused_score, row.extraction["confidence"])), 6),
+            "reddit_id": row["reddit_id"],
+            "extracted_data": row["extraction"] | {name: row[name] for name in ("request_key", "extractor", "model")},
+            "relevance_score": round(float(relevance(row["fused_score"], row["extraction"]["confidence"])), 6),
         }
-        for row in read.itertuples()
+        for row in to_rows(read)
     ]
 
 
@@ -47,7 +43,8 @@ def lead_rows(connection: sa.Connection, brief: Brief, extractor: Extractor) -> 
     kinds={"postgres"},
     deps=[lead_stubs, extracted_leads],
     description=(
-        "The leads: documents whose candidate is kept and whose current extraction says that somebody needs the product.\n\n"
+        "The leads: documents whose candidate is kept and of which the current extraction says that somebody needs the "
+        "product.\n\n"
         "Writes `extracted_data` and `relevance_score` of the table `leads`, and clears both where the candidate is no "
         "longer kept or its extraction no longer current. People read the view `qualified_leads`."
     ),
@@ -67,7 +64,7 @@ def leads(
                 written, cleared = write_extracted(connection, brief.campaign.id, rows)
             with session.transaction() as connection:
                 best = read_qualified(connection, brief.campaign.id, limit=10)
-                examples = best[["reddit_id", "relevance_score", "subreddit", "reddit_url"]].to_dict("records")
+                examples = to_rows(best[["reddit_id", "relevance_score", "subreddit", "reddit_url"]])
                 metadata = report(
                     connection,
                     context,
@@ -76,7 +73,7 @@ def leads(
                     phases=phases,
                     extra={
                         "funnel": read_funnel(connection, brief.campaign.id),
-                        "best_leads": table([{str(key): value for key, value in row.items()} for row in examples]),
+                        "best_leads": table(examples),
                     },
                 )
     return dg.MaterializeResult(metadata=metadata)

@@ -180,7 +180,7 @@ def _details(ranking: Ranking, settings: Settings, embedder: Embedder, log: Reje
         "model": embedder.model,
         "rejudged": {gate.name: ranking.sifted.tallies[gate.name].rejected for gate in REJUDGING_GATES},
         "weights": settings.weights.model_dump(),
-        "best_candidates": table(best[shown].round(4).to_dict("records")),
+        "best_candidates": table(to_rows(best[shown].round(4))),
         "rejected_examples": rejection_table(ranking.rejected[:MAX_TABLE_ROWS]),
         "rejection_log": log.state,
     }

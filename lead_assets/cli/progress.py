@@ -1,5 +1,6 @@
 """The live display of a run: one line a stage, fed by Dagster's own events."""
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ class StageDisplay:
                 self.warnings.append(f"{check.asset_key.to_user_string()}, {check.check_name}: {check.description}")
 
     def _take_message(self, stage: _Stage, entry: dg.EventLogEntry) -> None:
-        if entry.level >= 30:
+        if int(entry.level) >= logging.WARNING:
             self.warnings.append(entry.user_message)
         else:
             stage.note = entry.user_message

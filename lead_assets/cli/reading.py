@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
-import pandas as pd
 from rich.table import Table
 
 from lead_assets.cli.explanation import explain_document, print_explanation
@@ -23,6 +22,7 @@ from lead_assets.cli.state import (
     known_campaign,
     opened_database,
 )
+from lead_assets.domain.document import to_rows
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.reporting import safe_cell
 from lead_assets.resources import parse_day
@@ -36,12 +36,6 @@ format_option = click.option(
 )
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame with plain values."""
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
-
-
 @click.command()
 @campaign_argument
 @format_option
@@ -53,7 +47,7 @@ def leads(campaign_id: str, form: str, limit: int | None, min_score: float | Non
     known_campaign(campaign_id)
     day = parse_day(since).replace(hour=0, minute=0, second=0) if since else None
     with opened_database() as database, database.connect() as connection:
-        found = records(read_qualified(connection, campaign_id, limit=limit, min_score=min_score, since=day))
+        found = to_rows(read_qualified(connection, campaign_id, limit=limit, min_score=min_score, since=day))
     if form == "table":
         _print_leads_table(campaign_id, found)
     else:
@@ -63,7 +57,7 @@ def leads(campaign_id: str, form: str, limit: int | None, min_score: float | Non
 def print_leads(campaign_id: str, limit: int) -> None:
     """The best leads as a table."""
     with opened_database() as database, database.connect() as connection:
-        _print_leads_table(campaign_id, records(read_qualified(connection, campaign_id, limit=limit)))
+        _print_leads_table(campaign_id, to_rows(read_qualified(connection, campaign_id, limit=limit)))
 
 
 def _print_leads_table(campaign_id: str, rows: Sequence[Record]) -> None:
@@ -121,7 +115,7 @@ def candidates(campaign_id: str, form: str, limit: int | None) -> None:
     """Show the kept candidates of CAMPAIGN, best first. Format ids: one fullname a line."""
     known_campaign(campaign_id)
     with opened_database() as database, database.connect() as connection:
-        rows = records(read_candidates(connection, campaign_id))[:limit]
+        rows = to_rows(read_candidates(connection, campaign_id))[:limit]
     if form == "ids":
         click.echo("".join(f"{row['reddit_id']}\n" for row in rows), nl=False)
     elif form != "table":
@@ -184,9 +178,9 @@ def export(campaign_id: str, folder: Path | None, form: str) -> None:
     target = folder or Path("exports") / campaign_id
     with opened_database() as database, database.connect() as connection:
         tables = {
-            "leads": records(read_qualified(connection, campaign_id)),
-            "candidates": records(read_candidates(connection, campaign_id)),
-            "rejections": records(read_rejections(connection, campaign_id)),
+            "leads": to_rows(read_qualified(connection, campaign_id)),
+            "candidates": to_rows(read_candidates(connection, campaign_id)),
+            "rejections": to_rows(read_rejections(connection, campaign_id)),
         }
     if form == "csv":
         tables["leads"] = [_flat_lead(row) for row in tables["leads"]]

@@ -6,6 +6,7 @@ judges stored rows again, becomes an asset check, and explains one document.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -180,7 +181,7 @@ def _met_values(values: Mapping[Hashable, float], deciding: str) -> dict[str, fl
 
 def _tally(gate: Gate, frame: pd.DataFrame, verdict: Verdict) -> Tally:
     carriers = gate.carries(frame).astype(bool)
-    rejected = frame.index[~verdict.kept][:MAX_EXAMPLES]
+    shown = frame.assign(observed=verdict.observed)[~verdict.kept].head(MAX_EXAMPLES)
     return Tally(
         evaluated=len(frame),
         kept=int(verdict.kept.sum()),
@@ -189,12 +190,10 @@ def _tally(gate: Gate, frame: pd.DataFrame, verdict: Verdict) -> Tally:
         carriers=int(carriers.sum()),
         carriers_unknown=int((carriers & verdict.unknown).sum()),
         examples=[
-            {
-                "reddit_id": str(frame.at[row, "reddit_id"]),
-                "url": str(frame.at[row, "url"]),
-                "observed": None if pd.isna(verdict.observed.at[row]) else float(verdict.observed.at[row]),
-            }
-            for row in rejected
+            {"reddit_id": reddit_id, "url": url, "observed": None if math.isnan(observed) else observed}
+            for reddit_id, url, observed in zip(
+                shown["reddit_id"].tolist(), shown["url"].tolist(), shown["observed"].tolist(), strict=True
+            )
         ],
     )
 

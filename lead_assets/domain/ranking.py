@@ -8,6 +8,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -116,15 +117,18 @@ def lexical(matches: ArrayLike, tokens: ArrayLike) -> NDArray[np.float64]:
 
 
 class Weights(BaseModel):
-    """How much each component moves the fused score. The three positive ones sum to 1; cues add and subtract."""
+    """How much each component moves the fused score. The three positive ones sum to 1; cues add and subtract.
+
+    The defaults are round numbers from the middle of what does well on all three golden campaigns, not the best point.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    cosine: float = Field(0.80, ge=0, le=1)
-    lexical: float = Field(0.10, ge=0, le=1)
-    intent: float = Field(0.10, ge=0, le=1)
-    asking: float = Field(0.15, ge=0, le=1)
-    selling: float = Field(0.20, ge=0, le=1)
+    cosine: float = Field(default=0.80, ge=0, le=1)
+    lexical: float = Field(default=0.10, ge=0, le=1)
+    intent: float = Field(default=0.10, ge=0, le=1)
+    asking: float = Field(default=0.15, ge=0, le=1)
+    selling: float = Field(default=0.20, ge=0, le=1)
 
     @model_validator(mode="after")
     def _positive_weights_sum_to_one(self) -> "Weights":
@@ -180,12 +184,13 @@ def near_duplicates(ids: pd.Series, text_hashes: pd.Series, authors: pd.Series, 
     and are long enough not to agree by accident (shorter ones count for one author); posts of one author are also the
     same where they share a long body.
     """
-    keys_by_hash: dict[str, tuple[str, str]] = {}
+    parts_by_hash: dict[str, _Folded] = {}
     first: dict[tuple[str, str, str], str] = {}
     found: list[str | None] = []
     for fullname, hashed, author, text in zip(ids, text_hashes, authors, texts, strict=True):
-        folded = keys_by_hash.get(hashed) or keys_by_hash.setdefault(hashed, _folded_parts(text))
-        keys = _identities(*folded, author if isinstance(author, str) else "")
+        if hashed not in parts_by_hash:
+            parts_by_hash[hashed] = _folded_parts(text)
+        keys = _identities(parts_by_hash[hashed], author if isinstance(author, str) else "")
         canonical = next((first[key] for key in keys if key in first), fullname)
         for key in keys:
             first.setdefault(key, canonical)
@@ -193,10 +198,20 @@ def near_duplicates(ids: pd.Series, text_hashes: pd.Series, authors: pd.Series, 
     return pd.Series(found, index=ids.index, dtype=object, name="duplicate_of")
 
 
-def _folded_parts(text: str) -> tuple[str, str]:
-    """Title and body, folded for comparison."""
+class _Folded(NamedTuple):
+    """Title and body folded for comparison: their hashes (the texts of a large campaign would fill the memory) and
+    lengths."""
+
+    title: str
+    body: str
+    characters: int
+    body_characters: int
+
+
+def _folded_parts(text: str) -> _Folded:
     title, _, body = text.partition("\n\n")
-    return _folded(title), _folded(body)
+    title, body = _folded(title), _folded(body)
+    return _Folded(text_hash(title), text_hash(body), len(title) + len(body), len(body))
 
 
 def _folded(text: str) -> str:
@@ -204,14 +219,13 @@ def _folded(text: str) -> str:
     return _SPACE.sub(" ", _NOT_WORD.sub(" ", folded)).strip()
 
 
-def _identities(title: str, body: str, author: str) -> list[tuple[str, str, str]]:
+def _identities(text: _Folded, author: str) -> list[tuple[str, str, str]]:
     """What makes a document the same as another: any of these in common."""
-    characters = len(title) + len(body)
     keys: list[tuple[str, str, str]] = []
-    if characters >= MIN_SHARED_CHARACTERS:
-        keys.append(("", title, body))
-    if author and characters >= MIN_OWN_CHARACTERS:
-        keys.append((author, title, body))
-    if author and len(body) >= MIN_BODY_CHARACTERS:
-        keys.append((author, "", body))
+    if text.characters >= MIN_SHARED_CHARACTERS:
+        keys.append(("", text.title, text.body))
+    if author and text.characters >= MIN_OWN_CHARACTERS:
+        keys.append((author, text.title, text.body))
+    if author and text.body_characters >= MIN_BODY_CHARACTERS:
+        keys.append((author, "", text.body))
     return keys

@@ -22,52 +22,67 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=str.upper, allow_inf_nan=False)
 
     reddit_dedup_ttl_seconds: int = Field(
-        604_800, ge=0, description="Seconds for which a judged document is not judged again; 0 turns the gate off."
+        default=604_800,
+        ge=0,
+        description="Seconds for which a judged document is not judged again; 0 turns the gate off.",
     )
-    reddit_max_post_age_months: float = Field(18.0, gt=0, description="Oldest document kept, in months of 30.4 days.")
+    reddit_max_post_age_months: float = Field(
+        default=18.0, gt=0, description="Oldest document kept, in months of 30.4 days."
+    )
     reddit_min_upvote_ratio: float = Field(
-        0.40, ge=0, le=1, description="Lowest share of upvotes a post is kept with; 0 turns the gate off."
+        default=0.40, ge=0, le=1, description="Lowest share of upvotes a post is kept with; 0 turns the gate off."
     )
-    reddit_skip_nsfw: bool = Field(True, description="Reject documents marked over 18.")
+    reddit_skip_nsfw: bool = Field(default=True, description="Reject documents marked over 18.")
     reddit_min_sub_subscribers: int = Field(
-        1000, ge=0, description="Fewest subscribers of the subreddit; 0 turns the gate off."
+        default=1000, ge=0, description="Fewest subscribers of the subreddit; 0 turns the gate off."
     )
     reddit_min_sub_ratio: float = Field(
-        0.0, ge=0, description="Fewest subscribers per hot post of the subreddit; 0 turns the gate off."
+        default=0.0, ge=0, description="Fewest subscribers per hot post of the subreddit; 0 turns the gate off."
     )
     reddit_min_author_karma: int = Field(
-        15, description="Lowest link plus comment karma of the author; karma may be negative."
+        default=15, description="Lowest link plus comment karma of the author; karma may be negative."
     )
     cosine_threshold: float | None = Field(
-        None, ge=-1, le=1, description="Lowest cosine to the keywords' centroid; unset means the embedding model's own."
+        default=None,
+        ge=-1,
+        le=1,
+        description="Lowest cosine to the keywords' centroid; unset means the embedding model's own.",
     )
-    min_engagement_score: int = Field(1, description="Lowest score (upvotes less downvotes) of a document.")
+    min_engagement_score: int = Field(default=1, description="Lowest score (upvotes less downvotes) of a document.")
     min_keyword_hits: int = Field(
-        1, ge=0, description="Fewest different keywords in the text, unless the cosine reaches KEYWORD_HITS_COSINE."
+        default=1,
+        ge=0,
+        description="Fewest different keywords in the text, unless the cosine reaches KEYWORD_HITS_COSINE.",
     )
     keyword_hits_cosine: float = Field(
-        0.30, ge=-1, le=1, description="Cosine from which a document needs no keyword hits."
+        default=0.30, ge=-1, le=1, description="Cosine from which a document needs no keyword hits."
     )
     min_fused_score_threshold: float = Field(
-        0.10, ge=0, le=1, description="Lowest fused score of a candidate; 0 turns the gate off."
+        default=0.10, ge=0, le=1, description="Lowest fused score of a candidate; 0 turns the gate off."
     )
     weight_cosine: float = Field(
-        Weights().cosine, ge=0, le=1, description="Weight of the cosine to the keywords' centroid in the fused score."
+        default=Weights().cosine,
+        ge=0,
+        le=1,
+        description="Weight of the cosine to the keywords' centroid in the fused score.",
     )
     weight_lexical: float = Field(
-        Weights().lexical, ge=0, le=1, description="Weight of the lexical match in the fused score."
+        default=Weights().lexical, ge=0, le=1, description="Weight of the lexical match in the fused score."
     )
     weight_intent: float = Field(
-        Weights().intent, ge=0, le=1, description="Weight of asking-phrased over telling-phrased similarity."
+        default=Weights().intent, ge=0, le=1, description="Weight of asking-phrased over telling-phrased similarity."
     )
     cue_asking: float = Field(
-        Weights().asking, ge=0, le=1, description="What words of asking add to the fused score, at most."
+        default=Weights().asking, ge=0, le=1, description="What words of asking add to the fused score, at most."
     )
     cue_selling: float = Field(
-        Weights().selling, ge=0, le=1, description="What words of selling take off the fused score, at most."
+        default=Weights().selling, ge=0, le=1, description="What words of selling take off the fused score, at most."
     )
     gate_warn_rejection_rate: float = Field(
-        0.98, ge=0, le=1, description="Share of rejected rows (of at least 50) above which a gate's check warns."
+        default=0.98,
+        ge=0,
+        le=1,
+        description="Share of rejected rows (of at least 50) above which a gate's check warns.",
     )
 
     @model_validator(mode="after")

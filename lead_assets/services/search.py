@@ -4,6 +4,7 @@ The schema is here and nowhere else. A collection is named after its schema, so 
 collection, which is filled before the alias moves to it.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -129,10 +130,8 @@ class SearchIndex:
     @_translated
     def create_collection(self) -> str:
         """Create the wanted collection if it is not there; the alias stays where it is."""
-        try:
+        with contextlib.suppress(ObjectAlreadyExists):
             self._client.collections.create({"name": self.wanted_collection, "fields": list(FIELDS)})  # type: ignore[arg-type]
-        except ObjectAlreadyExists:
-            pass
         return self.wanted_collection
 
     @_translated
@@ -181,11 +180,11 @@ class SearchIndex:
         refused: list[str] = []
         key = _campaign_key(campaign_id)
         for start in range(0, len(rows), IMPORT_BATCH):
-            batch = [
+            batch: list[dict[str, Any]] = [
                 {"id": f"{campaign_id}:{row['reddit_id']}", "campaign_id": campaign_id, "campaign_key": key, **row}
                 for row in rows[start : start + IMPORT_BATCH]
             ]
-            results = self._client.collections[collection].documents.import_(batch, {"action": "upsert"})
+            results = self._client.collections[collection].documents.import_(batch, {"action": "upsert"})  # type: ignore[call-overload]
             if len(results) != len(batch):
                 raise SearchUnavailable(
                     f"Typesense at {self.url} answered for {len(results)} of {len(batch)} documents; run again."

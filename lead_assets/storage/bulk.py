@@ -77,8 +77,9 @@ def copy_to_stage(connection: sa.Connection, table: sa.Table, columns: Sequence[
         lines.write("\t".join(_field(row[name]) for name in columns))
         lines.write("\n")
     lines.seek(0)
-    with connection.connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY {stage} ({names}) FROM STDIN", lines)  # type: ignore[attr-defined]  # psycopg2's
+    cursor: Any = connection.connection.cursor()  # psycopg2's, which alone can COPY
+    with cursor:
+        cursor.copy_expert(f"COPY {stage} ({names}) FROM STDIN", lines)
     return stage
 
 

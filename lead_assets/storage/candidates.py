@@ -41,7 +41,7 @@ def read_ranked_by_run(connection: sa.Connection, campaign_id: str, run_id: str)
 
 
 def read_kept(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
-    """Kept canonical candidates whose ranking is current, best first: ``reddit_id, title, body, text_hash, fused_score``."""
+    """Kept canonical candidates whose ranking is current, best first, with texts, hashes and fused scores."""
     query = (
         sa.select(
             documents.c.reddit_id,

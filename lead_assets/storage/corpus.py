@@ -29,7 +29,7 @@ JUDGED_COLUMNS = (
 
 
 def read_sightings(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
-    """The ledger's entries for ``reddit_ids``: ``reddit_id, age_seconds, gate_digest, run_id``, by the server's clock."""
+    """The ledger's entries for ``reddit_ids``, their ages by the server's clock: ``reddit_id, age_seconds, …``."""
     query = sa.select(
         sightings.c.reddit_id,
         sa.func.extract("epoch", sa.func.now() - sightings.c.seen_at).cast(sa.Double).label("age_seconds"),
@@ -145,7 +145,7 @@ def read_documents(
 def read_text_hashes(connection: sa.Connection, campaign_id: str) -> dict[str, str]:
     """Fullname to text hash of every stored document of a campaign."""
     query = sa.select(documents.c.reddit_id, documents.c.text_hash).where(documents.c.campaign_id == campaign_id)
-    return {reddit_id: digest for reddit_id, digest in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

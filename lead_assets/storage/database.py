@@ -76,7 +76,7 @@ class Database:
             version = int(connection.scalar(sa.text("SHOW server_version_num")) or 0) // 10_000
             if version < MIN_SERVER_VERSION:
                 raise DatabaseUnavailable(
-                    f"PostgreSQL at {self.address} is version {version}; version {MIN_SERVER_VERSION} or newer is needed."
+                    f"PostgreSQL at {self.address} is version {version}; {MIN_SERVER_VERSION} or newer is needed."
                 )
             found, wanted = migrate.found_revision(connection), migrate.wanted_revision()
         if found != wanted:

@@ -21,10 +21,10 @@ def read_by_keys(connection: sa.Connection, campaign_id: str, request_keys: Sequ
 
 def write_extractions(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Store extractions; only a failed one with the same key is replaced."""
-    failed = [key for key in (_key(row) for row in rows)]
+    keys = [_key(row) for row in rows]
     connection.execute(
         sa.delete(extractions).where(
-            sa.tuple_(extractions.c.campaign_id, extractions.c.reddit_id, extractions.c.request_key).in_(failed),
+            sa.tuple_(extractions.c.campaign_id, extractions.c.reddit_id, extractions.c.request_key).in_(keys),
             extractions.c.status == FAILED,
         )
     )

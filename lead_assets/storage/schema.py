@@ -3,6 +3,8 @@
 Campaign-owned tables have ``campaign_id`` first in their key; ``vectors`` is shared by all campaigns.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import UserDefinedType
@@ -25,7 +27,7 @@ def _key(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text, primary_key=True)
 
 
-def _time(name: str, *, default: bool = False, nullable: bool = True) -> sa.Column[object]:
+def _time(name: str, *, default: bool = False, nullable: bool = True) -> sa.Column[Any]:
     server_default = sa.func.now() if default else None
     return sa.Column(name, sa.DateTime(timezone=True), server_default=server_default, nullable=nullable and not default)
 

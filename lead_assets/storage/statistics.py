@@ -70,14 +70,11 @@ def count_rows(connection: sa.Connection, table: sa.Table, campaign_id: str, *wh
 
 def read_funnel(connection: sa.Connection, campaign_id: str) -> dict[str, Any]:
     """The funnel from what is stored: every judged document is counted once, where it is now."""
-    rejected = {
-        gate: count
-        for gate, count in connection.execute(
-            sa.select(rejections.c.gate, sa.func.count())
-            .where(rejections.c.campaign_id == campaign_id)
-            .group_by(rejections.c.gate)
-        )
-    }
+    by_gate = (
+        sa.select(rejections.c.gate, sa.func.count())
+        .where(rejections.c.campaign_id == campaign_id)
+        .group_by(rejections.c.gate)
+    )
     stored = sa.exists().where(
         documents.c.campaign_id == rejections.c.campaign_id, documents.c.reddit_id == rejections.c.reddit_id
     )
@@ -104,7 +101,7 @@ def read_funnel(connection: sa.Connection, campaign_id: str) -> dict[str, Any]:
     )
     return {
         "crawled": documents_stored + count_rows(connection, rejections, campaign_id, ~stored),
-        "rejected": rejected,
+        "rejected": dict(connection.execute(by_gate).tuples().all()),
         "stored": documents_stored,
         "ranked": ranked,
         "kept": kept,

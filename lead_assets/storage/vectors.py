@@ -20,7 +20,7 @@ def missing_documents(connection: sa.Connection, campaign_id: str, model: str) -
     query = sa.select(documents.c.text_hash, sa.func.min(documents.c.reddit_id)).where(
         documents.c.campaign_id == campaign_id, ~has_vector
     )
-    return {digest: reddit_id for digest, reddit_id in connection.execute(query.group_by(documents.c.text_hash))}
+    return dict(connection.execute(query.group_by(documents.c.text_hash)).tuples().all())
 
 
 def read_vectors(connection: sa.Connection, model: str, hashes: Iterable[str]) -> dict[str, NDArray[np.float32]]:
@@ -64,7 +64,7 @@ def stored_dimension(connection: sa.Connection, model: str) -> int | None:
 
 
 def faulty_vectors(connection: sa.Connection, campaign_id: str, model: str, tolerance: float = 1e-3) -> dict[str, int]:
-    """Counts of the campaign's documents by what is wrong with their vector: ``missing``, ``not_unit_length``, dimensions.
+    """Counts of the campaign's documents by what is wrong with their vectors, and of the vectors' dimensions.
 
     A vector that is not finite cannot be stored by pgvector, so unit length is what remains to be checked.
     """
