@@ -3,7 +3,6 @@
 import dagster as dg
 
 from lead_assets.assets.stages import GROUP
-from lead_assets.partitions import campaigns
 
 JOB = "campaign_job"
 
@@ -12,7 +11,6 @@ JOB = "campaign_job"
 campaign_job = dg.define_asset_job(
     JOB,
     selection=dg.AssetSelection.groups(GROUP),
-    partitions_def=campaigns,
     executor_def=dg.in_process_executor,
     description="Find leads for one campaign: crawl, index, embed, rank, extract, persist.",
 )

@@ -255,10 +255,13 @@ def database_resource(_: dg.InitResourceContext) -> Any:
 
 
 @dg.resource(description="Typesense: TYPESENSE_URL and TYPESENSE_API_KEY, else the embedded server.")
-def search_resource(_: dg.InitResourceContext) -> SearchIndex:
-    """The search index."""
-    url, key = Environment.read().typesense
-    return SearchIndex(url, key)
+def search_resource(_: dg.InitResourceContext) -> Any:
+    """The search index, closed when the run ends."""
+    index = SearchIndex(*Environment.read().typesense)
+    try:
+        yield index
+    finally:
+        index.close()
 
 
 @dg.resource(description="Folder of the rejection CSV files: REJECTION_LOG_DIR.")

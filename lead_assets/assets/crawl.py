@@ -159,9 +159,9 @@ def crawled_documents(
     with told_in_one_sentence():
         brief = run_settings.brief(context.partition_key)
         source = source_opener(brief)
-        log = RejectionLog(rejection_logs, brief.campaign.id, context.run_id)
+        log = RejectionLog(rejection_logs, brief.campaign.id, context.run.run_id)
         with database.campaign(brief.campaign.id) as session:
-            crawl = Crawl(session, brief, source, context.run_id)
+            crawl = Crawl(session, brief, source, context.run.run_id)
             with log, crawl.phases.measured("total"):
                 examples = _crawl_all(context, crawl, log)
             return _result(context, crawl, examples, log)

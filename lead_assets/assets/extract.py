@@ -147,7 +147,7 @@ def extracted_leads(
         brief = run_settings.brief(context.partition_key)
         with database.campaign(brief.campaign.id) as session:
             with phases.measured("extract"):
-                reading = read_candidates(session, brief, extractor, context.run_id, progress(context).at)
+                reading = read_candidates(session, brief, extractor, context.run.run_id, progress(context).at)
             with session.transaction() as connection:
                 totals = count_by_status(connection, brief.campaign.id)
                 metadata = report(

@@ -140,15 +140,15 @@ def ranked_candidates(
         brief = run_settings.brief(context.partition_key)
         settings = settings_for(brief, embedder)
         with database.campaign(brief.campaign.id) as session:
-            ranking = rank(session, brief, settings, embedder, search_index, context.run_id, phases)
+            ranking = rank(session, brief, settings, embedder, search_index, context.run.run_id, phases)
             with phases.measured("store"), session.transaction() as connection:
                 write_ranked(connection, brief.campaign.id, ranking.candidate_rows(embedder.model), ranking.rejected)
-            with RejectionLog(rejection_logs, brief.campaign.id, context.run_id) as log:
+            with RejectionLog(rejection_logs, brief.campaign.id, context.run.run_id) as log:
                 log.add(ranking.rejected)
             _warn(context, ranking, log)
             with session.transaction() as connection:
-                earlier = write_tallies(connection, brief.campaign.id, context.run_id, ranking.tallies)
-                stored = read_ranked_by_run(connection, brief.campaign.id, context.run_id)
+                earlier = write_tallies(connection, brief.campaign.id, context.run.run_id, ranking.tallies)
+                stored = read_ranked_by_run(connection, brief.campaign.id, context.run.run_id)
                 metadata = report(
                     connection,
                     context,

@@ -79,5 +79,5 @@ def report(
 ) -> dict[str, Any]:
     """Remember what this run did, and give the materialization's metadata: totals, this run's counts, seconds."""
     asset = context.asset_key.to_user_string()
-    write_stage_run(connection, context.partition_key, asset, context.run_id, counts)
+    write_stage_run(connection, context.partition_key, asset, context.run.run_id, counts)
     return {"dagster/row_count": row_count, **counts, **phases.metadata(), **(extra or {})}

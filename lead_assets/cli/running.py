@@ -22,7 +22,7 @@ from lead_assets.cli.state import (
     json_option,
     known_campaign,
     opened_database,
-    search_index,
+    opened_index,
     set_variables,
 )
 from lead_assets.definitions import defs
@@ -82,8 +82,8 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 def _require_servers() -> None:
     """A server that is not there is the user's to start: told before a run begins, not by a failed one."""
-    with opened_database():
-        search_index().check()
+    with opened_database(), opened_index():
+        pass
 
 
 def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:

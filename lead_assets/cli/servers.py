@@ -13,7 +13,7 @@ from rich.table import Table
 from lead_assets import local
 from lead_assets.assets.index import repair
 from lead_assets.campaign_files import list_campaigns
-from lead_assets.cli.state import console, echo_json, json_option, opened_database, search_index, set_variables
+from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
 from lead_assets.domain.errors import LeadAssetsError
 from lead_assets.partitions import campaigns
 from lead_assets.resources import DAGSTER_SCHEMA, Environment
@@ -59,15 +59,14 @@ def bring_up() -> None:
 
 def _migrate_index(database: Database) -> None:
     """Create the index, or build the new schema's for all campaigns before the alias moves to it."""
-    index = search_index()
-    index.check()
-    if index.current_collection() == index.wanted_collection:
-        return
-    collection = index.create_collection()
-    with database.connect() as connection, connection.begin():
-        for campaign_id in read_campaign_stats(connection):
-            repair(connection, index, collection, campaign_id, lambda _: None)
-    index.point_alias(collection)
+    with opened_index() as index:
+        if index.current_collection() == index.wanted_collection:
+            return
+        collection = index.create_collection()
+        with database.connect() as connection, connection.begin():
+            for campaign_id in read_campaign_stats(connection):
+                repair(connection, index, collection, campaign_id, lambda _: None)
+        index.point_alias(collection)
     console.print(f"Index of Typesense: {collection}.")
 
 
@@ -92,8 +91,9 @@ def status(as_json: bool) -> None:
     except LeadAssetsError as error:
         checks["postgresql"] = str(error)
     try:
-        index = search_index()
-        checks["typesense"] = f"{index.url}, version {index.check()}, collection {index.current_collection() or 'none'}"
+        with opened_index() as index:
+            collection = index.current_collection() or "none"
+            checks["typesense"] = f"{index.url}, version {index.check()}, collection {collection}"
     except LeadAssetsError as error:
         checks["typesense"] = str(error)
     if as_json:

@@ -59,9 +59,19 @@ def known_campaign(campaign_id: str) -> Campaign:
     return find_campaign(Environment.read().campaigns, campaign_id)
 
 
-def search_index() -> SearchIndex:
-    """The search index that the environment names."""
-    return SearchIndex(*Environment.read().typesense)
+@contextmanager
+def opened_index() -> Iterator[SearchIndex]:
+    """The search index, checked.
+
+    Raises:
+        SearchUnavailable: it cannot be used.
+    """
+    index = SearchIndex(*Environment.read().typesense)
+    try:
+        index.check()
+        yield index
+    finally:
+        index.close()
 
 
 def echo_json(value: Any) -> None:

@@ -42,7 +42,8 @@ def component_frame(
     """
     dimension = len(meaning.keywords)
     matrix = np.stack([vectors[digest] for digest in frame["text_hash"]]) if len(frame) else np.zeros((0, dimension))
-    texts = list(zip(frame["title"], frame["body"], strict=True))
+    own_titles = frame["title"].where(frame["kind"] != "comment", "")
+    texts = list(zip(own_titles, frame["body"], strict=True))
     tokens = np.array([len(keyword.replace('"', " ").split()) for keyword in campaign.keywords], dtype=float)
     components = frame.assign(
         cosine_similarity=cosine(matrix, meaning.keywords),

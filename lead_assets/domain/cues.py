@@ -458,8 +458,8 @@ SWITCHING = re.compile(
     r"not happy with|get rid of)\b"
 )
 RECOMMENDING = re.compile(
-    r"\b(?:recommend\w{0,7}|suggest\w{0,5}|looking for|what (?:do|does) \w{1,12} use|is there an?|best|good|anyone|"
-    r"anybody)\b"
+    r"\b(?:recommend\w{0,7}|suggest\w{0,5}|looking for|is there an?|best|good|anyone|anybody|"
+    r"(?:i|we) need (?:an?|some\w{0,5})|what(?: \w{1,15}){0,3} (?:do|does|is|are)(?: \w{1,15}){1,4} us(?:e|ing))\b"
 )
 
 MAX_SENTENCE_CHARACTERS = 300

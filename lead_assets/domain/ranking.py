@@ -128,7 +128,7 @@ class Weights(BaseModel):
     lexical: float = Field(default=0.10, ge=0, le=1)
     intent: float = Field(default=0.10, ge=0, le=1)
     asking: float = Field(default=0.15, ge=0, le=1)
-    selling: float = Field(default=0.20, ge=0, le=1)
+    selling: float = Field(default=0.15, ge=0, le=1)
 
     @model_validator(mode="after")
     def _positive_weights_sum_to_one(self) -> "Weights":

@@ -91,6 +91,10 @@ class SearchIndex:
         except TypesenseClientError as error:
             raise SearchUnavailable(f"TYPESENSE_URL is no URL ({error}); write http://host:port.") from None
 
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.api_call.close()
+
     @property
     def wanted_collection(self) -> str:
         """The collection's name: the alias and a hash of the schema."""
@@ -207,8 +211,8 @@ class SearchIndex:
     def text_match(self, campaign_id: str, reddit_ids: Sequence[str], keywords: Sequence[str]) -> NDArray[np.float64]:
         """Typesense's ``text_match`` of each document for each keyword: shape (documents, keywords), 0 for no match.
 
-        One search per keyword and 250 documents, several in a request; no typos, no prefixes, and no dropped words:
-        a document's value must not depend on which other documents share its request.
+        One search per keyword and 250 documents, several in a request; no typos and no prefixes. A document's value
+        does not depend on which other documents share its request.
         """
         matches = np.zeros((len(reddit_ids), len(keywords)))
         row_of = {reddit_id: row for row, reddit_id in enumerate(reddit_ids)}
@@ -238,7 +242,11 @@ class SearchIndex:
             "per_page": IDS_PER_SEARCH,
             "num_typos": 0,
             "prefix": False,
-            "drop_tokens_threshold": 0,
+            # A document that has some of a keyword's words is worth something ("client" for "track clients"), so words
+            # are dropped until more are found than there can be: then every document gets its own best match,
+            # whichever others share its request. Splitting and joining words would make it depend on them again.
+            "drop_tokens_threshold": 100 * IDS_PER_SEARCH,
+            "split_join_tokens": "off",
         }
 
 

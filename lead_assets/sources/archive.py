@@ -7,6 +7,7 @@ import html
 import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -69,8 +70,8 @@ class ArchiveSource:
 
     def _things(self) -> Iterator[dict[str, object]]:
         """Every Reddit object in the file; other lines are counted as malformed."""
-        with self.path.open("rb") as raw:
-            for number, line in enumerate(self._lines(raw), start=1):
+        with self.path.open("rb") as raw, _decompressed(raw) as stream:
+            for number, line in enumerate(self._lines(stream), start=1):
                 if not line.strip():
                     continue
                 self.counts.read += 1
@@ -78,15 +79,9 @@ class ArchiveSource:
                 if thing is not None:
                     yield thing
 
-    def _lines(self, raw: BinaryIO) -> Iterator[bytes]:
-        stream: BinaryIO = raw
-        compressed = raw.read(4) == _ZSTD_MAGIC
-        raw.seek(0)
-        if compressed:
-            stream = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).stream_reader(raw, read_across_frames=True)
-        buffered = io.BufferedReader(stream, 2**20)  # type: ignore[arg-type]  # a zstd reader is raw enough
+    def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
         try:
-            while line := buffered.readline(MAX_LINE_BYTES):
+            while line := stream.readline(MAX_LINE_BYTES):
                 yield line
         except (zstandard.ZstdError, OSError) as error:
             raise SourceFailed(
@@ -122,6 +117,19 @@ class ArchiveSource:
             return None
         self.counts.matched += 1
         return replace(document, matched_keywords=tuple(keywords))
+
+
+@contextmanager
+def _decompressed(raw: BinaryIO) -> Iterator[BinaryIO]:
+    """``raw`` as it is, or what it decompresses to."""
+    compressed = raw.read(len(_ZSTD_MAGIC)) == _ZSTD_MAGIC
+    raw.seek(0)
+    if not compressed:
+        yield raw
+        return
+    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
+    with io.BufferedReader(decompressor.stream_reader(raw, read_across_frames=True), 2**20) as stream:  # type: ignore[arg-type]
+        yield stream
 
 
 def _raw_text(thing: Mapping[str, object]) -> str:

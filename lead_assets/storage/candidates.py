@@ -6,7 +6,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.storage.bulk import Row, read_frame, upsert
-from lead_assets.storage.corpus import forget_rejections
+from lead_assets.storage.corpus import forget_rejections, own_title
 from lead_assets.storage.schema import candidates, documents, rejections
 
 COMPONENTS = (
@@ -45,7 +45,7 @@ def read_kept(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
     query = (
         sa.select(
             documents.c.reddit_id,
-            documents.c.title,
+            own_title,
             documents.c.body,
             documents.c.text_hash,
             candidates.c.fused_score,

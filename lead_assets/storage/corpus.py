@@ -9,7 +9,9 @@ from lead_assets.domain.document import COLUMNS, typed
 from lead_assets.storage.bulk import Row, read_frame, update_existing, upsert
 from lead_assets.storage.schema import documents, rejections, sightings
 
-CRAWL, RANK = "crawl", "rank"
+CRAWL = "crawl"
+own_title = sa.case((documents.c.kind == "comment", ""), else_=documents.c.title).label("title")
+"""The title that a document's author wrote: a comment's title is its post's, and only its context."""
 JUDGED_COLUMNS = (
     "reddit_id",
     "kind",

@@ -6,6 +6,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.storage.bulk import Row, read_frame, upsert
+from lead_assets.storage.corpus import own_title
 from lead_assets.storage.schema import candidates, documents, extractions
 
 OK, FAILED = "ok", "failed"
@@ -38,7 +39,7 @@ def _key(row: Row) -> tuple[str, str, str]:
 def read_texts_of_current(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
     """Good extractions of the texts that are stored now, with those texts: what grounding can be checked on."""
     query = (
-        sa.select(extractions.c.reddit_id, extractions.c.extraction, documents.c.title, documents.c.body)
+        sa.select(extractions.c.reddit_id, extractions.c.extraction, own_title, documents.c.body)
         .join(
             documents,
             (documents.c.campaign_id == extractions.c.campaign_id)

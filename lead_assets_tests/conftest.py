@@ -1,0 +1,259 @@
+"""Real servers for the tests: one PostgreSQL and one Typesense for the session, a database and an index for each test."""
+
+import itertools
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from lead_assets import local
+from lead_assets.definitions import build_defs
+from lead_assets.domain.settings import NAMES
+from lead_assets.partitions import campaigns
+from lead_assets.resources import open_source
+from lead_assets.services.embedding import LocalEmbedder
+from lead_assets.services.search import SearchIndex
+from lead_assets.storage import migrate
+from lead_assets.storage.database import Database
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHARED = PROJECT.parent / "shared"
+
+NOW = 1_780_000_000  # 28 May 2026
+AS_OF = "2026-06-30"
+DAY = 86_400
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see no settings of the machine they run on."""
+    for name in (*NAMES, "DATABASE_URL", "TYPESENSE_URL", "TYPESENSE_API_KEY", "REJECTION_LOG_DIR", "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Servers]:
+    home = tmp_path_factory.mktemp("servers")
+    try:
+        yield local.up(home)
+    finally:
+        local.down(home)
+
+
+@pytest.fixture(scope="session")
+def template_database(servers: local.Servers) -> str:
+    """A migrated database that tests copy."""
+    url = _create_database(servers.database_url, "migrated_template", template="template1")
+    engine = sa.create_engine(url)
+    migrate.create_schema(engine, "dagster")
+    migrate.upgrade(engine)
+    engine.dispose()
+    return "migrated_template"
+
+
+def _create_database(server_url: str, name: str, template: str) -> str:
+    engine = sa.create_engine(server_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    engine.dispose()
+    return sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def database_url(servers: local.Servers, template_database: str) -> str:
+    return _create_database(servers.database_url, f"t_{uuid.uuid4().hex}", template_database)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(database_url, lock_timeout_seconds=0.5)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def search_index(servers: local.Servers) -> Iterator[SearchIndex]:
+    index = SearchIndex(servers.typesense_url, servers.typesense_api_key, alias=f"t_{uuid.uuid4().hex}")
+    yield index
+    if (collection := index.current_collection()) is not None:
+        index._client.collections[collection].delete()
+        index._client.aliases[index.alias].delete()
+    index.close()
+
+
+@pytest.fixture(scope="session")
+def embedder() -> LocalEmbedder:
+    return LocalEmbedder()
+
+
+_ids = itertools.count(0x1ABC00)
+
+
+def post(title: str = "Which CRM do you recommend?", body: str = "", **other: Any) -> dict[str, Any]:
+    """A Reddit post as archives have it, which passes every metadata gate. A value of ``...`` leaves the field out."""
+    number = _base36(next(_ids))
+    thing = {
+        "id": number,
+        "name": f"t3_{number}",
+        "title": title,
+        "selftext": body,
+        "subreddit": "smallbusiness",
+        "subreddit_subscribers": 50_000,
+        "author": "somebody",
+        "author_karma": 100,
+        "score": 5,
+        "upvote_ratio": 0.9,
+        "over_18": False,
+        "created_utc": NOW,
+        "permalink": f"/r/smallbusiness/comments/{number}/x/",
+    }
+    return {key: value for key, value in (thing | other).items() if value is not ...}
+
+
+def comment(body: str = "Which CRM do you recommend?", **other: Any) -> dict[str, Any]:
+    """A Reddit comment as archives have it."""
+    number = _base36(next(_ids))
+    thing = {
+        "id": number,
+        "name": f"t1_{number}",
+        "body": body,
+        "link_id": "t3_1abc",
+        "subreddit": "smallbusiness",
+        "author": "somebody",
+        "author_karma": 100,
+        "score": 2,
+        "created_utc": NOW,
+    }
+    return {key: value for key, value in (thing | other).items() if value is not ...}
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
+
+
+def write_archive(path: Path, things: Sequence[Mapping[str, Any] | str]) -> Path:
+    """An archive of ``things``; a string is written as the line that it is."""
+    lines = [thing if isinstance(thing, str) else json.dumps(thing) for thing in things]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@dataclass
+class World:
+    """A whole installation of the graph: campaign files, an archive, the servers, and a Dagster instance."""
+
+    folder: Path
+    database: Database
+    search_index: SearchIndex
+    instance: dg.DagsterInstance
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def campaign(self, campaign_id: str = "crm", **keys: Any) -> str:
+        """Write a campaign file and make it a partition."""
+        path = self.folder / "campaigns" / f"{campaign_id}.yaml"
+        content = {
+            "name": campaign_id,
+            "product": "A simple CRM for small businesses.",
+            "keywords": ["crm", "track clients"],
+            "source": "archive",
+            "archive": {"path": "../archive.ndjson", "as_of": AS_OF},
+        }
+        path.write_text(yaml.safe_dump(content | keys), encoding="utf-8")
+        self.instance.add_dynamic_partitions(campaigns.name, [campaign_id])
+        return campaign_id
+
+    def archive(self, *things: Mapping[str, Any] | str) -> None:
+        """Write the archive that all campaigns read."""
+        write_archive(self.folder / "archive.ndjson", things)
+
+    def run(
+        self,
+        campaign_id: str = "crm",
+        *,
+        only: Sequence[str] = (),
+        config: Mapping[str, Any] | None = None,
+        ok: bool = True,
+    ) -> dg.ExecuteInProcessResult:
+        """Run the job for a campaign, all of it or the named assets and their checks."""
+        defs = build_defs(self._resources())
+        selection = dg.AssetSelection.assets(*only) if only else dg.AssetSelection.all()
+        job = dg.define_asset_job("job", selection=selection, executor_def=dg.in_process_executor)
+        built = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("job")
+        result = built.execute_in_process(
+            instance=self.instance,
+            partition_key=campaign_id,
+            run_config={
+                "resources": {"run_settings": {"config": dict(config or {})}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            raise_on_error=False,
+        )
+        assert result.success is ok, "" if result.success else failure(result)
+        return result
+
+    def _resources(self) -> dict[str, Any]:
+        return {
+            "database": self.database,
+            "search_index": self.search_index,
+            "rejection_logs": dg.ResourceDefinition.hardcoded_resource(self.folder / "rejections"),
+            "source_opener": dg.ResourceDefinition.hardcoded_resource(open_source),
+            **self.overrides,
+        }
+
+    def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of a query."""
+        with self.database.connect() as connection:
+            return [dict(row._mapping) for row in connection.execute(sa.text(query), parameters)]
+
+    def value(self, query: str, **parameters: Any) -> Any:
+        """The one value of a query."""
+        (row,) = self.rows(query, **parameters)
+        return next(iter(row.values()))
+
+    def execute(self, statement: str, **parameters: Any) -> None:
+        """Change something behind the graph's back."""
+        with self.database.engine.begin() as connection:
+            connection.execute(sa.text(statement), parameters)
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    database: Database,
+    search_index: SearchIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    (tmp_path / "campaigns").mkdir()
+    monkeypatch.setenv("LEAD_ASSETS_CAMPAIGNS", str(tmp_path / "campaigns"))
+    monkeypatch.setenv("LEAD_ASSETS_HOME", str(tmp_path / "home"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield World(tmp_path, database, search_index, instance)
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    """The materialization's metadata as plain values."""
+    (event,) = result.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    """Check evaluations by name."""
+    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    """What a failed run said."""
+    (event,) = [event for event in result.all_events if event.is_step_failure]
+    data = event.step_failure_data
+    return (data.user_failure_data.description if data.user_failure_data else None) or str(data.error)
