@@ -17,6 +17,8 @@ from typing import Literal
 
 HEAD_CHARACTERS = 1_500
 TAIL_CHARACTERS = 500
+TITLE_CHARACTERS = 300
+"""Reddit's own limit of a title."""
 BODY_SHARE = 0.5
 """A cue in the body weighs half of one in the title, because long bodies mention everything in passing."""
 
@@ -345,6 +347,9 @@ def selling_cue(title: str, body: str) -> float:
 
 
 def _combined(cues: Iterable[Cue], title: str, body: str) -> float:
+    if not title:
+        # A comment has no title: it says what it wants where it begins.
+        title, body = body[:TITLE_CHARACTERS], body[TITLE_CHARACTERS:]
     in_title = strength(cues, fold(title))
     in_body = strength(cues, fold(opening_and_end(body)), BODY_SHARE)
     return 1.0 - (1.0 - in_title) * (1.0 - in_body)

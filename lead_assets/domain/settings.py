@@ -138,7 +138,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     for layer in layers:
         for name, value in layer.given().items():
             if name not in origins:
-                raise SettingInvalid(f"{layer.origin}: there is no setting {name!r}{_meant(name)}.")
+                raise SettingInvalid(f"{layer.origin}: there is no setting {name!r}{_meant(name)}")
             values[name] = value
             origins[name] = layer.origin
     try:
@@ -149,13 +149,14 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
 
 def _meant(name: str) -> str:
     close = difflib.get_close_matches(name.upper(), NAMES, n=1)
-    return f"; did you mean {close[0]}?" if close else "; the names are in lead_assets/domain/settings.py"
+    return f"; did you mean {close[0]}?" if close else "; the names are in README.md, Settings."
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     first = error.errors()[0]
     if not first["loc"]:
-        where = ", ".join(sorted({origin for origin in origins.values() if origin != DEFAULT}))
+        set_by = {origins[name] for name in ("WEIGHT_COSINE", "WEIGHT_LEXICAL", "WEIGHT_INTENT")} - {DEFAULT}
+        where = ", ".join(sorted(set_by))
         return f"{where}: {first['msg'].removeprefix('Value error, ')}."
     name = str(first["loc"][0])
     return f"{origins[name]}: {name} is {first['input']!r}, but {first['msg'].lower()}."

@@ -53,7 +53,7 @@ class Database:
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 10, "application_name": "lead_assets"},
             )
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             # The message of SQLAlchemy repeats the URL, and with it the password.
             raise DatabaseUnavailable(
                 "DATABASE_URL is no database URL; write postgresql://user:password@host:port/database."
