@@ -28,10 +28,8 @@ from lead_assets.services.extractor import RulesExtractor
 from lead_assets.services.search import SearchIndex
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.sources.source import Source
-from lead_assets.storage.database import Database, in_schema
+from lead_assets.storage.database import Database
 
-DAGSTER_SCHEMA = "dagster"
-"""Dagster's own tables get a schema of their own: where the role is named like ours, it would put them into ours."""
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -114,7 +112,6 @@ class Environment:
             "LEAD_ASSETS_HOME": str(self.home),
             "LEAD_ASSETS_CAMPAIGNS": str(self.campaigns),
             "DATABASE_URL": self.database_url,
-            "DAGSTER_DATABASE_URL": in_schema(self.database_url, DAGSTER_SCHEMA),
             "TYPESENSE_URL": url,
             "TYPESENSE_API_KEY": key,
         }

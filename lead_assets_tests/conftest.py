@@ -52,7 +52,6 @@ def template_database(servers: local.Servers) -> str:
     """A migrated database that tests copy."""
     url = _create_database(servers.database_url, "migrated_template", template="template1")
     engine = sa.create_engine(url)
-    migrate.create_schema(engine, "dagster")
     migrate.upgrade(engine)
     engine.dispose()
     return "migrated_template"

@@ -16,7 +16,7 @@ from lead_assets.campaign_files import list_campaigns
 from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
 from lead_assets.domain.errors import LeadAssetsError
 from lead_assets.partitions import campaigns
-from lead_assets.resources import DAGSTER_SCHEMA, Environment
+from lead_assets.resources import Environment
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 from lead_assets.storage.statistics import read_campaign_stats
@@ -48,7 +48,6 @@ def bring_up() -> None:
     try:
         with database.connect():
             pass  # a server that does not answer is told in a sentence here, not by a migration's traceback
-        migrate.create_schema(database.engine, DAGSTER_SCHEMA)
         before, after = migrate.upgrade(database.engine)
         if before != after:
             console.print(f"Schema of PostgreSQL: {before or 'none'} → {after}.")

@@ -56,6 +56,15 @@ def _words(most: int) -> str:
 
 _ANYONE = r"(?:any ?one|any ?body|someone|somebody|any of you|you guys|you|y'?all)"
 _PEOPLE = r"(?:you guys|your?|y'?all|u|people|others|folks|everyone|everybody|(?:other|most) \w{1,20})"
+_PRODUCT = (
+    r"(?:apps?|software|tools?|programs?|systems?|services?|platforms?|solutions?|suites?|packages?|plug-?ins?|"
+    r"providers?|vendors?|companies|products?|options?|one)\b"
+)
+"""What products are called; ``named`` puts "software" behind what a certain product is called."""
+_BUYING = (
+    r"(?:us(?:e|ed|ing)|recommend|suggest|prefer|lik(?:e|ing)|go(?:ing)? (?:with|for)|rely(?:ing)? on|get|pick|choose|"
+    r"chose|buy|pay(?:ing)? for|switch(?:ing)? to|mov(?:e|ing) to|do(?:ing)? for)\b"
+)
 _I = r"(?:i|we)(?:'m|'re| am| are| have| 've|'ve)?(?: also| really| now| currently| just| recently| finally)?"
 _NOT_BUYING = (
     r"(?!(?:\w{1,12} ){0,2}(?:work|jobs?|clients|customers|projects|gigs?|feedback|testers|beta|employment|"
@@ -76,7 +85,7 @@ ASKING: tuple[Cue, ...] = (
         0.6,
         "recommend,suggest,point,aware,know",
         _ANYONE
-        + r"(?: here| else| please| possibly)? (?:recommend|suggest|point me|aware of|know (?:of|an?|any|some))\b",
+        + r"(?: here| else| please| possibly)? (?:recommend|suggest|point me|aware of|knows? (?:of|an?|any|some))\b",
     ),
     _cue(
         0.5,
@@ -87,14 +96,19 @@ ASKING: tuple[Cue, ...] = (
     _cue(
         0.6,
         "what,which",
-        rf"(?:what|which) {_words(6)}(?:do|does|are|is|would|should|did) {_PEOPLE} {_words(3)}"
-        r"(?:us(?:e|ing)|recommend|suggest|prefer|like|go with|rely on)\b",
+        rf"(?:what|which) {_words(6)}(?:do|does|are|is|would|should|did) {_PEOPLE} {_words(3)}{_BUYING}",
     ),
     _cue(0.4, "who ,what", rf"who (?:do|does|would|should) {_PEOPLE}\b", r"who uses\b", r"what(?:'s| is) your\b"),
     _cue(
         0.4,
         "how",
-        rf"how (?:do|does|are) {_PEOPLE} {_words(3)}(?:manag|track|keep|handl|organi[sz]|deal)",
+        rf"how (?:do|does|are|is|did) {_PEOPLE} {_words(3)}"
+        r"(?:manag|track|keep|handl|organi[sz]|deal|do(?:ing)?\b|run|bill|invoic|schedul|book|stor|back)",
+    ),
+    _cue(
+        0.2,
+        "how ",
+        r"how (?:to|do i|do we|can i|can we|should i|should we) [^.!?]{1,100}\?",
     ),
     _cue(
         0.5,
@@ -108,7 +122,7 @@ ASKING: tuple[Cue, ...] = (
         "best,good,cheap,free,simple,easy,affordable,decent",
         r"(?:(?:the|an?|any) )?(?:best|good|cheap|free|simple|easy|affordable|decent)\b[^.!]{0,120}\?",
     ),
-    _cue(0.5, "there", r"is there (?:an?|any|some|something|anything)\b", r"are there any\b"),
+    _cue(0.5, "there", rf"is there (?:an?|any|some|something|anything|{_PRODUCT})\b", r"are there any\b"),
     # looking and needing
     _cue(
         0.6,
@@ -120,8 +134,10 @@ ASKING: tuple[Cue, ...] = (
     _cue(0.4, "looking to", r"looking to (?:buy|find|get|start|switch|set ?up|host|move|replace|improve)\b"),
     _cue(
         0.5,
-        "need,want,seek,like",
-        _I + r" (?:need|want|seek|require|would like|'d like) (?:an?|some(?:one|thing)?|"
+        "need,want,seek,like,love,require,after,lack",
+        r"(?:i'd|we'd|i would|we would) (?:really |also )?(?:like|love) (?:an?|one|some(?:one|thing)?)\b",
+        r"(?:i'm|we're|i am|we are) after (?:an?|some|something)\b",
+        _I + r" (?:need|want|seek|require|would like) (?:an?|some(?:one|thing)?|"
         r"to (?:find|hire|buy|get|build|create|make|have|switch|start|set ?up|redesign|redo))\b",
     ),
     _opening(
@@ -166,11 +182,45 @@ ASKING: tuple[Cue, ...] = (
     # dissatisfied
     _cue(
         0.3,
-        "outgrown,tired of,sick of,fed up,happy with,frustrat,too ,consuming",
-        r"(?:outgrown|fed up|tired of|sick of|not (?:\w{1,12} )?happy with|frustrat\w{0,4}|time[- ]consuming)\b",
+        "outgr,tired of,sick of,fed up,happy with,frustrat,too ,consuming,enough of",
+        r"(?:outgr(?:own|ew|ow|owing)|fed up|tired of|sick of|had enough of|not (?:\w{1,12} )?happy with|frustrat\w{0,4}|"
+        r"time[- ]consuming)\b",
         r"too (?:\w{1,12} )?(?:expensive|complicated|buggy|slow|much work)\b",
     ),
-    _cue(0.3, "switch,mov", r"switch(?:ed|ing)? (?:from|to|away|over)\b", r"mov(?:e|ing) away from\b"),
+    _cue(0.3, "switch,mov", r"switch(?:ed|ing)? (?:from|to|away|over)\b", r"mov(?:e|ing) (?:away from|off|on from)\b"),
+    _cue(
+        0.4,
+        "keep up,drown,losing,lost,slip,crack,by hand,a mess,chaos,no system,no real,no proper,nobody knows,stop,out of hand,"
+        "too big,monster,no back,isn't enough",
+        r"(?:can't|cannot|can not|couldn't|hard to|struggling to|unable to) (?:\w{1,12} )?keep (?:up|track)\b",
+        r"drowning\b",
+        r"(?:losing|lose|lost) track\b",
+        r"(?:keeps?|things|everything|deadlines|clients|leads|invoices|appointments) (?:\w{1,12} )?(?:slip|fall)\w{0,4}\b",
+        r"through the cracks\b",
+        r"by hand\b",
+        r"(?:is|are|become|became|total|complete|absolute) (?:an? )?(?:mess|chaos|monster|nightmare)\b",
+        r"(?:and|with|have|has|having|got) no (?:\w{1,12} )?(?:system|process|software|tool|backups?|way to)\b",
+        r"nobody knows\b",
+        r"(?:want|need|like|trying|have|time) to stop (?:us|do)ing\b",
+        r"(?:getting|gets|got|gone) (?:out of hand|too big|too much)\b",
+        r"isn't enough\b",
+    ),
+    _cue(
+        0.4,
+        "same,following,did you,answer to",
+        r"same (?:boat|question|problem|issue|situation|here|thing)\b",
+        r"following (?:this|because|for|along)\b",
+        r"did (?:you|op) (?:ever |end up )?(?:find|settl|choos|pick|decid)",
+        r"(?:love|like|interested in|curious about) an answer\b",
+    ),
+    _cue(
+        0.3,
+        "pay,spend,budget,under,price,open to",
+        r"(?:i'd|we'd|i'll|i|we|would|will|can|could|willing to|happy to|gladly|afford to) (?:\w{1,12} )?(?:pay|spend)\b",
+        r"budget (?:is|of|up|around|about|under|max|:|\$|\d)",
+        r"(?:price (?:hike|increase)|(?:doubled|raised|tripled) (?:\w{1,12} ){0,2}prices?)\b",
+        r"open to (?:any|all|suggest|recommend|ideas|other)",
+    ),
     # politely
     _cue(
         0.3,
@@ -193,6 +243,46 @@ ASKING: tuple[Cue, ...] = (
 )
 """Somebody asks for a product, a service, or help in choosing."""
 
+NAMED: tuple[Cue, ...] = (
+    _cue(
+        0.5,
+        "which,what,any,one ",
+        # for a product by what such things are called
+        rf"(?:which|what(?:'s| is| are)?(?: an?| the| your)?) (?!one ){_words(3)}{_PRODUCT}",
+        rf"any {_words(3)}{_PRODUCT}[^.!?]{{0,100}}\?",
+        rf"any(?: of)? {_words(3)}{_PRODUCT} (?:that|which|who|for|to|out there)\b",
+        rf"{_ANYONE} (?:here )?(?:has|have|got|with|using|found|run|running) (?:an?|any|some|the) ",
+        rf"(?:what|anything)(?:'s| is| else is) out there\b",
+        r"any \w{1,15} (?:here )?(?:found|using|uses?)\b",
+    ),
+    _opening(
+        0.4,
+        "app,software,tool,program,system,service,platform,solution,suite,package,plug,provider,vendor,product,one",
+        rf"(?!(?:how|why|when|the|my|our|your|this|these|that|i|we|it|free|new|best|top|introducing|every|no|not|\d{{1,4}}) )"
+        rf"(?:(?:an?|one|some|any) )?(?:\w[\w'-]{{0,20}} ){{0,3}}{_PRODUCT} (?:for|to|that|which|where|with)\b",
+    ),
+    _cue(
+        0.4,
+        "what,which",
+        rf"(?:what|which) {_words(6)}(?:do|does|are|would|should|did) {_words(4)}(?:use|using|recommend|pay for|switching to)\b",
+    ),
+    _cue(
+        0.5,
+        "need,should,worth,use,where",
+        rf"(?:do|does|would|will|should|did) (?:i|we|you|anyone|a|an|my) {_words(3)}(?:need|get|buy|pay for) {_words(4)}{_PRODUCT}",
+        rf"is {_words(3)}{_PRODUCT} {_words(2)}worth\b",
+        r"(?:what|which) [^.!?]{0,40}(?:should|can|could) (?:i|we) (?:use|get|buy|start with|switch to|move to|try)\b",
+        r"where (?:do|should|can|would) (?:i|we|you) (?:go|start|look|find|get|buy)\b",
+    ),
+    _cue(
+        0.6,
+        "need,want,like,love,after,seeking,look,search,use",
+        rf"(?:need|want|wanted|after|seeking|search of|could use|looking (?:for|at)|(?:'d|would) (?:like|love|prefer)|i'd (?:like|love|prefer)|"
+        rf"we'd (?:like|love|prefer)) (?:an?|some|any|one|something|the) {_words(3)}(?:way|place|{_PRODUCT})",
+    ),
+)
+"""Somebody asks for a thing by what it is called: look for these where the thing is named (``Naming``)."""
+
 SELLING: tuple[Cue, ...] = (
     # offering
     _cue(0.8, "hire", r"\[ ?for hire ?\]", r"(?:available|freelancer?|developer|designer) for hire\b"),
@@ -210,11 +300,14 @@ SELLING: tuple[Cue, ...] = (
     ),
     _cue(
         0.5,
-        "free ,% off,code,sign up,offering,giving away",
+        "free ,free,% off,code,sign,offering,giving away,ours,mine,our,first",
         r"free (?:consultation|accounts?|trial|quote|website review|for the first)\b",
         r"\d{1,2}% off\b",
         r"(?:promo|coupon|discount) codes?\b",
-        r"sign up (?:at|here|for|now)\b",
+        r"sign[- ]?ups? (?:at|here|for|now|are open|today)\b",
+        r"(?:try|use|check) (?:ours|mine|our|it (?:for )?free)\b",
+        r"free for (?:\d{1,3}|the first|one|a|your)\b",
+        r"first (?:day|week|month|\d{1,4}|year) (?:\w{1,12} )?(?:is |are |get |gets )?(?:on us|free|\d)",
         r"offering\b",
         r"giving away\b",
     ),
@@ -294,9 +387,10 @@ SELLING: tuple[Cue, ...] = (
     # employing
     _cue(
         0.5,
-        "full,salary,benefits,401k,insurance,equal,experience,competitive,join our,internship,job ,resume,apply,"
+        "full,part,salary,benefits,401k,insurance,equal,experience,competitive,join our,internship,job ,resume,apply,"
         "position",
-        r"(?:full[- ]time|salary|benefits package|401k|health insurance|equal opportunity|internship|position)\b",
+        r"(?:\[?(?:full|part)[- ]time\]|full[- ]time (?:position|role|job|employee|opening|remote)|salary|benefits package|"
+        r"401k|health insurance|equal opportunity|internship|position)\b",
         r"years?'? (?:of )?experience\b",
         r"competitive (?:pay|salary|compensation)\b",
         r"join our (?:team|company)\b",
@@ -313,6 +407,8 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     *((mark, " - ") for mark in "\u2013\u2014"),
     *((mark, " ") for mark in '(*_~>#|"\u201c\u201d\u2026'),
 )
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+"""Characters without width. Within a word they would hide it."""
 
 
 def fold(text: str) -> str:
@@ -324,6 +420,8 @@ def fold(text: str) -> str:
     # Eleven replacements take a tenth of the time of one str.translate.
     for mark, plain in _PLAIN:
         folded = folded.replace(mark, plain)
+    if not folded.isascii():
+        folded = _INVISIBLE.sub("", folded)
     return f" {' '.join(folded.split())}"
 
 

@@ -123,10 +123,3 @@ def test_a_lock_is_freed_when_its_connection_dies(database: Database) -> None:
         connection.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
     with database.campaign("crm"):
         pass
-
-
-def test_dagsters_tables_go_into_a_schema_of_their_own(database_url: str) -> None:
-    engine = sa.create_engine(in_schema(database_url, "dagster"))
-    with engine.connect() as connection:
-        assert connection.scalar(sa.text("SELECT current_schema()")) == "dagster"
-    engine.dispose()

@@ -1,0 +1,79 @@
+"""Parts of the Dagster instance that are where the environment says, so that ``dagster.yaml`` needs no variables.
+
+Dagster's own commands work on the same state as ours, without exports, and load on a machine where nothing has been
+started yet.
+"""
+
+from typing import Any
+
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+
+from lead_assets.domain.errors import DatabaseUnavailable
+from lead_assets.resources import Environment
+from lead_assets.storage import migrate
+from lead_assets.storage.database import Database, in_schema
+
+DAGSTER_SCHEMA = "dagster"
+"""Dagster's tables get a schema of their own: where the role is named like our schema, they would end up in ours."""
+
+
+class Storage(DagsterPostgresStorage):
+    """Runs, events and schedules in our PostgreSQL; in SQLite as long as no PostgreSQL is known."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing to configure."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:
+        """The storage that the environment names.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL is known, but does not answer.
+        """
+        environment = Environment.read()
+        try:
+            url = environment.database_url
+        except DatabaseUnavailable:
+            return DagsterSqliteStorage.from_local(str(environment.home / "dagster"), inst_data)
+        database = Database(url)
+        try:
+            with database.connect():
+                pass
+            migrate.create_schema(database.engine, DAGSTER_SCHEMA)
+        finally:
+            database.close()
+        return cls(in_schema(url, DAGSTER_SCHEMA), inst_data=inst_data)
+
+
+class Artifacts(LocalArtifactStorage):
+    """Files of runs, in our state folder."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing to configure."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "Artifacts":
+        """The folder that the environment names."""
+        return cls(str(Environment.read().home / "dagster"), inst_data)
+
+
+class ComputeLogs(LocalComputeLogManager):
+    """What runs print, in our state folder."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing to configure."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "ComputeLogs":
+        """The folder that the environment names."""
+        return cls(str(Environment.read().home / "dagster"), inst_data=inst_data)

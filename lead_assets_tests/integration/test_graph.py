@@ -1,0 +1,457 @@
+"""The whole graph on real servers: what each asset writes, reports and checks, and what it does when it is run again."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lead_assets.domain.errors import ExtractionFailed
+from lead_assets.domain.extraction import Extraction, ExtractionRequest
+from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
+from lead_assets.services.embedding import LocalEmbedder
+from lead_assets.services.extractor import RulesExtractor
+from lead_assets.storage.statistics import read_campaign_stats, read_funnel
+from lead_assets_tests.conftest import World, checks, failure, metadata, post
+
+ASSETS = (
+    "crawled_documents",
+    "typesense_index",
+    "document_embeddings",
+    "lead_stubs",
+    "ranked_candidates",
+    "extracted_leads",
+    "leads",
+)
+ASK = "Can anyone recommend a good CRM for my small business?"
+BODY = (
+    "We have three people and I keep forgetting to call customers back. Budget is $40 a month. Mail me at a@b.example."
+)
+
+
+def asking(number: int = 0, **other: object) -> dict[str, object]:
+    return post(f"{ASK} We are shop number {number}.", BODY, **other)
+
+
+class CountingEmbedder(LocalEmbedder):
+    """The local model, which remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.texts += texts
+        return super().embed(texts)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> CountingEmbedder:
+    return CountingEmbedder()
+
+
+@pytest.fixture
+def counting(world: World, loaded: CountingEmbedder) -> CountingEmbedder:
+    loaded.texts.clear()
+    world.overrides["embedder"] = dg.ResourceDefinition.hardcoded_resource(loaded)
+    return loaded
+
+
+def test_a_lead_goes_all_the_way(world: World) -> None:
+    world.campaign()
+    world.archive(thing := asking())
+
+    result = world.run()
+
+    assert all(check.passed for check in checks(result).values())
+    (lead,) = world.rows("SELECT * FROM lead_assets.qualified_leads")
+    assert lead["reddit_id"] == thing["name"]
+    assert lead["reddit_url"] == f"https://www.reddit.com{thing['permalink']}"
+    assert (lead["author"], lead["subreddit"]) == ("somebody", "smallbusiness")
+    assert 0 < lead["relevance_score"] <= 1
+    data = lead["extracted_data"]
+    assert data["extractor"] == "rules"
+    assert data["is_lead"]
+    assert all(quote in f"{thing['title']}\n\n{BODY}" for quote in data["evidence"])
+    assert (data["budget"], data["contact"]) == ("$40 a month", ["a@b.example"])
+
+
+def test_every_gate_is_a_partitioned_check_with_its_counts(world: World) -> None:
+    world.campaign()
+    world.archive(asking(1), asking(2, over_18=True), asking(3, upvote_ratio=...), asking(4, score=-3))
+
+    result = world.run()
+
+    evaluations = checks(result)
+    for gate in (*METADATA_GATES, *RANK_GATES):
+        evaluation = evaluations[gate.name]
+        found = evaluation.metadata
+        assert evaluation.partition == "crm"
+        assert evaluation.blocking
+        assert found["setting"].value == gate.setting
+        assert found["evaluated"].value == found["kept"].value + found["rejected"].value
+        assert {"unknown", "rejection_rate", "threshold", "rejected_examples", "set_by"} <= set(found)
+    assert evaluations["nsfw"].metadata["rejected"].value == 1
+    assert evaluations["upvote_ratio"].metadata["unknown"].value == 1
+    assert evaluations["engagement"].metadata["rejected"].value == 1
+    assert evaluations["engagement"].metadata["rejected_examples"].value.records[0].data["observed"] == -3.0
+    assert evaluations["subreddit_activity"].metadata["state"].value == "off"
+
+
+def test_rejections_are_in_the_table_the_csv_file_and_the_metadata(world: World) -> None:
+    world.campaign()
+    world.archive(
+        asking(1), over := asking(2, over_18=True), low := asking(3, score=0), title := asking(5, over_18=True)
+    )
+    title["title"] = "=HYPERLINK(1) which CRM?"
+    world.archive(asking(1), over, low, title)
+
+    result = world.run()
+
+    rejected = {row["reddit_id"]: row for row in world.rows("SELECT * FROM lead_assets.rejections")}
+    assert {name: row["gate"] for name, row in rejected.items()} == {
+        over["name"]: "nsfw",
+        title["name"]: "nsfw",
+        low["name"]: "engagement",
+    }
+    assert rejected[over["name"]]["observed_values"] == {
+        "deduplication": None,
+        "post_age": pytest.approx(1.07, abs=0.1),
+        "upvote_ratio": 0.9,
+        "nsfw": 1.0,
+    }
+    (path,) = (world.folder / "rejections" / "crm").iterdir()
+    assert path.stem == result.run_id
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["reddit_id"], row["gate"]) for row in rows} == {(name, row["gate"]) for name, row in rejected.items()}
+    assert "'=HYPERLINK(1) which CRM?" in [row["title"] for row in rows]
+    found = metadata(result, "crawled_documents")
+    assert found["rejected_nsfw"] == 2
+    examples = [record.data for record in found["rejected_examples"].records]
+    assert {example["reddit_id"] for example in examples} == {over["name"], title["name"]}
+    assert "HYPERLINK" not in json.dumps(examples)
+
+
+def test_a_second_run_does_nothing_and_pays_for_nothing(world: World, counting: CountingEmbedder) -> None:
+    world.campaign()
+    world.archive(asking(1), asking(2), asking(3, over_18=True))
+    world.run()
+    before = world.rows("SELECT * FROM lead_assets.leads ORDER BY reddit_id")
+    counting.texts.clear()
+
+    second = world.run()
+
+    assert counting.texts == []
+    work = {
+        "crawled_documents": ["judged", "kept"],
+        "typesense_index": ["indexed", "reindexed", "removed"],
+        "document_embeddings": ["embedded"],
+        "lead_stubs": ["written"],
+        "extracted_leads": ["extracted", "failed"],
+        "leads": ["written", "cleared"],
+    }
+    for asset, names in work.items():
+        assert {name: metadata(second, asset)[name] for name in names} == dict.fromkeys(names, 0)
+    assert world.rows("SELECT * FROM lead_assets.leads ORDER BY reddit_id") == before
+
+
+def test_each_asset_can_be_materialized_alone_at_any_time(world: World) -> None:
+    world.campaign()
+    for asset in ASSETS[1:]:
+        world.run(only=(asset,))
+    world.archive(asking())
+    for asset in ASSETS:
+        world.run(only=(asset,))
+    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 1
+
+
+def test_a_text_is_embedded_once_whatever_number_of_campaigns_hold_it(world: World, counting: CountingEmbedder) -> None:
+    world.archive(asking(1), asking(2))
+    world.campaign("one")
+    world.campaign("two", product="Something else.")
+    world.run("one")
+    counting.texts.clear()
+
+    world.run("two")
+
+    assert not [text for text in counting.texts if ASK in text]
+    assert world.value("SELECT count(*) FROM lead_assets.leads WHERE campaign_id = 'two'") == 2
+
+
+class Killed(BaseException):
+    """Ends the run where it is: no handler of ours catches it."""
+
+
+def test_a_run_that_ends_while_embedding_costs_at_most_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.campaign()
+    world.archive(*(asking(number) for number in range(6)))
+    monkeypatch.setattr("lead_assets.assets.embed.BATCH", 2)
+
+    class Dying(CountingEmbedder):
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if len(self.texts) >= 4:
+                raise Killed
+            return super().embed(texts)
+
+    world.overrides["embedder"] = dg.ResourceDefinition.hardcoded_resource(Dying())
+    world.run(only=("crawled_documents", "document_embeddings"), ok=False)
+    assert world.value("SELECT count(*) FROM lead_assets.documents") == 6
+    assert world.value("SELECT count(*) FROM lead_assets.vectors") == 4
+
+    survivor = CountingEmbedder()
+    world.overrides["embedder"] = dg.ResourceDefinition.hardcoded_resource(survivor)
+    world.run()
+
+    assert len([text for text in survivor.texts if ASK in text]) == 2
+    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 6
+
+
+def test_the_funnel_counts_each_document_once_where_it_is_now(world: World) -> None:
+    world.campaign()
+    document = asking(1)
+    world.archive(document, asking(2, over_18=True), asking(3, score=0), post("My CRM poem about the blue sea", "Oh."))
+    world.run()
+    world.execute("UPDATE lead_assets.sightings SET seen_at = now() - interval '8 days'")
+    world.archive(document, asking(2, over_18=True), asking(4))
+    world.run()
+
+    with world.database.connect() as connection:
+        funnel = read_funnel(connection, "crm")
+        stats = read_campaign_stats(connection)["crm"]
+    judged = world.value(
+        "SELECT count(*) FROM (SELECT reddit_id FROM lead_assets.documents "
+        "UNION SELECT reddit_id FROM lead_assets.rejections) x"
+    )
+    assert funnel["crawled"] == judged == 6
+    assert funnel["crawled"] == sum(funnel["rejected"].values()) + funnel["kept"]
+    assert funnel["leads"] == stats["leads_found"] == 2
+    assert stats["rejected_by_gate"] == funnel["rejected"]
+    assert stats["documents"] == funnel["stored"]
+
+
+def test_a_lead_stops_being_qualified_when_its_candidate_is_no_longer_kept(world: World) -> None:
+    world.campaign()
+    world.archive(asking(score=5))
+    world.run()
+
+    world.run(only=("ranked_candidates",), config={"MIN_ENGAGEMENT_SCORE": 10})
+    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 0
+    assert world.value("SELECT extracted_data IS NOT NULL FROM lead_assets.leads")
+
+    result = world.run(only=("leads",))
+    assert metadata(result, "leads")["cleared"] == 1
+    assert world.rows("SELECT extracted_data, relevance_score FROM lead_assets.leads") == [
+        {"extracted_data": None, "relevance_score": None}
+    ]
+
+
+def test_a_lead_stops_being_qualified_when_its_extraction_is_no_longer_current(world: World) -> None:
+    world.campaign()
+    world.archive(asking())
+    world.run()
+
+    world.campaign(product="Payroll for astronauts.")
+    result = world.run(only=("leads",))
+
+    assert metadata(result, "leads")["cleared"] == 1
+    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 0
+    assert metadata(world.run(), "extracted_leads")["extracted"] == 1
+    assert world.value("SELECT count(*) FROM lead_assets.extractions") == 2  # never overwritten
+
+
+def test_adding_a_keyword_reads_nothing_again(world: World) -> None:
+    world.campaign()
+    world.archive(asking())
+    world.run()
+    world.campaign(keywords=["crm", "track clients", "small business"])
+    assert metadata(world.run(), "extracted_leads")["extracted"] == 0
+
+
+def test_a_near_duplicate_is_one_lead(world: World) -> None:
+    world.campaign()
+    first = asking(1, created_utc=1_779_000_000)
+    again = asking(1, subreddit="sales", author="somebody")
+    world.archive(again, first)
+
+    world.run()
+
+    assert world.rows("SELECT reddit_id FROM lead_assets.qualified_leads") == [{"reddit_id": first["name"]}]
+    assert world.rows("SELECT duplicate_of FROM lead_assets.candidates ORDER BY duplicate_of NULLS FIRST") == [
+        {"duplicate_of": None},
+        {"duplicate_of": first["name"]},
+    ]
+
+
+class Inventing(RulesExtractor):
+    """A reader that makes things up."""
+
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Extraction | ExtractionFailed]]:
+        for position, extraction in super().extract_all(requests):
+            assert isinstance(extraction, Extraction)
+            invented = {"evidence": ["I will pay a million"], "contact": ["boss@evil.example"], "is_lead": True}
+            yield position, extraction.model_copy(update=invented)
+
+
+def test_what_a_document_does_not_say_never_becomes_a_lead(world: World) -> None:
+    world.campaign()
+    world.archive(asking())
+    world.overrides["extractor"] = dg.ResourceDefinition.hardcoded_resource(Inventing())
+
+    result = world.run()
+
+    assert metadata(result, "extracted_leads")["removed_quotes"] == 1
+    assert metadata(result, "extracted_leads")["removed_contacts"] == 1
+    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 0
+
+
+def test_an_ungrounded_extraction_in_the_store_fails_its_check(world: World) -> None:
+    world.campaign()
+    world.archive(asking())
+    world.run()
+    world.execute(
+        "UPDATE lead_assets.extractions SET extraction = jsonb_set(extraction, '{evidence}', '[\"never written here\"]')"
+    )
+    check = checks(world.run(only=("extracted_leads",)))["extractions_grounded"]
+    assert not check.passed
+    assert check.description is not None
+    assert check.description.startswith("1 extractions say what their document does not")
+
+
+class Stumbling(RulesExtractor):
+    """A reader that cannot read one of the documents."""
+
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Extraction | ExtractionFailed]]:
+        for position, outcome in super().extract_all(requests):
+            failed = "number 1." in requests[position].title
+            yield position, ExtractionFailed("The answer was no JSON.") if failed else outcome
+
+
+def test_one_failed_extraction_does_not_block_the_others_and_is_tried_again_up_to_a_limit(world: World) -> None:
+    world.campaign()
+    world.archive(asking(1), asking(2))
+    world.overrides["extractor"] = dg.ResourceDefinition.hardcoded_resource(Stumbling())
+
+    counts = [metadata(world.run(), "extracted_leads") for _ in range(4)]
+
+    assert [(found["extracted"], found["failed"], found["given_up"]) for found in counts] == [
+        (1, 1, 0),
+        (0, 1, 0),
+        (0, 1, 0),
+        (0, 0, 1),
+    ]
+    assert world.value("SELECT error FROM lead_assets.extractions WHERE status = 'failed'") == "The answer was no JSON."
+    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 1
+
+
+def test_a_missing_lead_row_fails_its_check(world: World) -> None:
+    world.campaign()
+    world.archive(asking())
+    world.run()
+    world.execute("DELETE FROM lead_assets.leads")
+    assert not checks(world.run(only=("leads",)))["leads_complete"].passed
+    assert checks(world.run())["leads_complete"].passed
+
+
+def test_a_missing_vector_fails_its_check_and_is_made_again(world: World) -> None:
+    world.campaign()
+    world.archive(asking())
+    world.run()
+    world.execute("DELETE FROM lead_assets.vectors")
+    ranked = world.run(only=("ranked_candidates",))
+    assert metadata(ranked, "ranked_candidates")["not_embedded"] == 1
+    result = world.run()
+    assert checks(result)["embeddings_complete"].passed
+    assert metadata(result, "document_embeddings")["embedded"] == 1
+
+
+def test_gates_warn_when_they_reject_or_cannot_judge_nearly_everything(world: World) -> None:
+    world.campaign()
+    world.archive(*(post(over_18=True, upvote_ratio=...) for _ in range(60)))
+
+    found = checks(world.run(only=("crawled_documents",)))
+
+    assert (found["nsfw"].passed, found["nsfw"].severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert found["nsfw"].description == "Rejected 60 of 60 documents: is the limit right?"
+    assert (found["upvote_ratio"].passed, found["upvote_ratio"].severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert found["deduplication"].passed
+    assert found["author_karma"].passed
+
+
+@pytest.mark.parametrize(
+    ("thing", "stored"),
+    [
+        ({"title": "CRM \x00 with NUL? Which?"}, 1),
+        ({"title": "CRM \ud83d lone surrogate, which?"}, 1),
+        ({"selftext": "which crm? " + "x" * 1_000_000}, 1),
+        (
+            {
+                "author": None,
+                "score": None,
+                "created_utc": None,
+                "over_18": None,
+                "upvote_ratio": None,
+                "subreddit": None,
+            },
+            1,
+        ),
+        ({"score": 10**400, "created_utc": -5, "upvote_ratio": "NaN"}, 1),
+        ({"name": None, "id": None}, 0),
+        ({"title": None, "selftext": None}, 0),
+        ({"name": "t3_x'); DROP TABLE documents;--", "id": ""}, 0),
+    ],
+)
+def test_a_hostile_or_malformed_post_neither_stops_the_run_nor_breaks_the_store(
+    world: World, thing: dict[str, object], stored: int
+) -> None:
+    world.campaign()
+    world.archive(asking(1), post("Which CRM?") | thing)
+
+    result = world.run()
+
+    assert world.value("SELECT count(*) FROM lead_assets.documents") == 1 + stored
+    assert world.value("SELECT max(length(body)) <= 40000 FROM lead_assets.documents")
+    assert checks(result)["index_matches_documents"].passed
+
+
+def test_bad_lines_are_counted_and_reported(world: World) -> None:
+    world.campaign()
+    world.archive(asking(1), '{"name": "t3_cut", "title": "CR', "not json", "[1]", asking(2))
+
+    found = metadata(world.run(only=("crawled_documents",)), "crawled_documents")
+
+    assert (found["records_read"], found["records_malformed"], found["kept"]) == (5, 3, 2)
+    assert "line 2" in found["malformed_examples"].records[0].data["record"]
+
+
+def test_an_unknown_campaign_a_missing_archive_and_a_bad_setting_are_one_sentence(world: World) -> None:
+    world.campaign()
+    said = failure(world.run(only=("crawled_documents",), ok=False))
+    assert said.startswith("There is no archive file at")
+    said = failure(world.run(only=("crawled_documents",), config={"REDDIT_MIN_UPVOTE_RATIO": 7}, ok=False))
+    assert said.startswith("run config: REDDIT_MIN_UPVOTE_RATIO is 7.0")
+    (world.folder / "campaigns" / "crm.yaml").unlink()
+    said = failure(world.run(only=("crawled_documents",), ok=False))
+    assert said.startswith("There is no campaign 'crm'")
+    assert world.value("SELECT count(*) FROM lead_assets.documents") == 0
+
+
+def test_a_source_that_this_version_lacks_is_one_sentence(world: World) -> None:
+    world.campaign(source="reddit")
+    said = failure(world.run(only=("crawled_documents",), ok=False))
+    assert said == "Source reddit is not part of this version; crawl an archive with --source archive --path FILE."
+
+
+def test_a_rejection_folder_that_cannot_be_written_does_not_stop_the_crawl(world: World) -> None:
+    world.campaign()
+    world.archive(asking(1), asking(2, over_18=True))
+    (world.folder / "rejections").write_text("a file is in the way")
+
+    found = metadata(world.run(only=("crawled_documents",)), "crawled_documents")
+
+    assert found["rejection_log"].startswith("not written:")
+    assert "set REJECTION_LOG_DIR" in str(found["warnings"])
+    assert world.value("SELECT count(*) FROM lead_assets.rejections") == 1

@@ -1,0 +1,99 @@
+"""The asset graph, written out; and definitions that load with an empty environment."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from lead_assets.definitions import defs
+from lead_assets_tests.conftest import PROJECT
+
+CRAWL_GATES = [
+    "author_karma",
+    "deduplication",
+    "nsfw",
+    "post_age",
+    "subreddit_activity",
+    "subreddit_subscribers",
+    "upvote_ratio",
+]
+RANK_GATES = ["cosine_similarity", "engagement", "fused_score", "keyword_hits"]
+
+# asset: (queue, what it depends on, its checks)
+GRAPH = {
+    "crawled_documents": ("crawl", [], CRAWL_GATES),
+    "typesense_index": ("index", ["crawled_documents"], ["index_matches_documents"]),
+    "document_embeddings": ("embed", ["crawled_documents"], ["embeddings_complete"]),
+    "lead_stubs": ("embed", ["document_embeddings"], []),
+    "ranked_candidates": ("rank", ["document_embeddings", "typesense_index"], RANK_GATES),
+    "extracted_leads": ("llm", ["ranked_candidates"], ["extractions_grounded"]),
+    "leads": ("persist", ["extracted_leads", "lead_stubs"], ["leads_complete"]),
+}
+
+
+def test_the_graph_is_the_one_of_the_design() -> None:
+    graph = defs.resolve_asset_graph()
+    found = {
+        key.to_user_string(): (
+            graph.get(key).op_tags["dagster-celery/queue"] if hasattr(graph.get(key), "op_tags") else None,
+            sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            sorted(check.name for check in graph.get_check_keys_for_assets({key})),
+        )
+        for key in graph.get_all_asset_keys()
+    }
+    assert {name: row[1:] for name, row in found.items()} == {name: row[1:] for name, row in GRAPH.items()}
+
+
+def test_every_asset_has_its_queue_group_partitions_and_a_description_for_strangers() -> None:
+    for assets in defs.get_repository_def().assets_defs_by_key.values():
+        for spec in assets.specs:
+            name = spec.key.to_user_string()
+            assert assets.op.tags["dagster-celery/queue"] == GRAPH[name][0]
+            assert spec.group_name == "leads"
+            assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition)
+            assert spec.description is not None
+            assert len(spec.description) > 100
+
+
+def test_every_check_is_partitioned_and_gates_block() -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        node = graph.get(key)
+        assert node.partitions_def is not None, key
+        assert node.blocking == (key.name in CRAWL_GATES + RANK_GATES)
+
+
+def test_one_job_runs_all_of_it_in_one_process() -> None:
+    job = defs.resolve_job_def("campaign_job")
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(GRAPH)
+    assert job.executor_def.name == "in_process"
+
+
+def test_the_launchpad_shows_every_setting_with_its_meaning_and_default() -> None:
+    from lead_assets.domain.settings import NAMES
+
+    fields = defs.get_repository_def().get_top_level_resources()["run_settings"].config_schema.config_type.fields
+    assert {*NAMES, "source", "archive_path", "as_of"} == set(fields)
+    for name, field in fields.items():
+        assert not field.is_required
+        assert "efault" in (field.description or "") or name in ("source", "archive_path")
+
+
+@pytest.fixture
+def empty_environment(tmp_path: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+
+
+def test_definitions_load_with_an_empty_environment(empty_environment: dict[str, str], tmp_path: Path) -> None:
+    code = "import lead_assets.definitions as d; d.defs.resolve_all_job_defs()"
+    subprocess.run([sys.executable, "-c", code], env=empty_environment, cwd=tmp_path, check=True, timeout=120)
+
+
+def test_dagster_finds_the_definitions_valid(empty_environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
+    done = subprocess.run(command, env=empty_environment, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful" in done.stdout + done.stderr
