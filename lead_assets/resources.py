@@ -15,7 +15,7 @@ from pydantic import Field, create_model
 
 from lead_assets import local
 from lead_assets.campaign_files import find_campaign
-from lead_assets.domain.campaign import Campaign, SourceName, end_of_day
+from lead_assets.domain.campaign import Campaign, end_of_day
 from lead_assets.domain.errors import (
     DatabaseUnavailable,
     SearchUnavailable,
@@ -127,7 +127,7 @@ class Brief:
 
     campaign: Campaign
     resolved: Resolved
-    source: SourceName
+    source: str
     archive: Path | None
     as_of: datetime | None
 
@@ -173,7 +173,7 @@ class RunSettings(_SettingFields):
         """The brief of a run of ``campaign_id``: defaults < environment < campaign file < this config.
 
         Raises:
-            CampaignInvalid, SettingInvalid, SourceNotFound: with what is wrong and where.
+            CampaignInvalid, SettingInvalid: with what is wrong and where.
         """
         environment = Environment.read()
         campaign = find_campaign(environment.campaigns, campaign_id)
@@ -184,32 +184,17 @@ class RunSettings(_SettingFields):
                 Layer("run config", {name: getattr(self, name) for name in NAMES}),
             ]
         )
-        source = _source_name(self.source or campaign.source)
-        path, as_of = self._archive(campaign, source)
-        return Brief(campaign, resolved, source, path, as_of)
+        source = self.source or campaign.source
+        path, as_of = self._archive(campaign) if source == "archive" else (None, None)
+        return Brief(campaign, resolved, source, path, parse_day(self.as_of) if self.as_of else as_of)
 
-    def _archive(self, campaign: Campaign, source: str) -> tuple[Path | None, datetime | None]:
-        as_of = parse_day(self.as_of) if self.as_of else None
-        if source != "archive":
-            return None, as_of
+    def _archive(self, campaign: Campaign) -> tuple[Path | None, datetime | None]:
+        """The archive of this run and the day as of which its campaign judges it."""
         if self.archive_path:
-            return Path(self.archive_path).expanduser().absolute(), as_of
+            return Path(self.archive_path).expanduser().absolute(), None
         if campaign.archive is None:
-            raise SourceNotFound(
-                f"Campaign {campaign.id} has no archive; give --path FILE, or add `archive: {{path: …}}` to its file."
-            )
-        own = end_of_day(campaign.archive.as_of) if campaign.archive.as_of else None
-        return Path(campaign.archive.path), as_of or own
-
-
-def _source_name(name: str) -> SourceName:
-    if name == "archive":
-        return "archive"
-    if name in ("reddit", "arctic_shift"):
-        raise SourceNotFound(
-            f"Source {name} is not part of this version; crawl an archive with --source archive --path FILE."
-        )
-    raise SourceNotFound(f"There is no source {name!r}; this version has archive.")
+            return None, None
+        return Path(campaign.archive.path), end_of_day(campaign.archive.as_of) if campaign.archive.as_of else None
 
 
 def parse_day(text: str) -> datetime:
@@ -231,11 +216,19 @@ def open_source(brief: Brief) -> Source:
     """The source of a run.
 
     Raises:
-        SourceNotFound: it cannot be opened.
+        SourceNotFound: there is none of this name, or it cannot be opened.
     """
-    if brief.source == "archive" and brief.archive is not None:
-        return ArchiveSource(brief.archive)
-    raise SourceNotFound(f"Source {brief.source} cannot be opened without an archive.")
+    if brief.source in ("reddit", "arctic_shift"):
+        raise SourceNotFound(
+            f"Source {brief.source} is not part of this version; crawl an archive with --source archive --path FILE."
+        )
+    if brief.source != "archive":
+        raise SourceNotFound(f"There is no source {brief.source!r}; this version has archive.")
+    if brief.archive is None:
+        raise SourceNotFound(
+            f"Campaign {brief.campaign.id} has no archive; give --path FILE, or add `archive: {{path: …}}` to its file."
+        )
+    return ArchiveSource(brief.archive)
 
 
 SourceOpener = Callable[[Brief], Source]

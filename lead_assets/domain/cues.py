@@ -66,6 +66,12 @@ _BUYING = (
     r"chose|buy|pay(?:ing)? for|switch(?:ing)? to|mov(?:e|ing) to|do(?:ing)? for)\b"
 )
 _I = r"(?:i|we)(?:'m|'re| am| are| have| 've|'ve)?(?: also| really| now| currently| just| recently| finally)?"
+_THING_FOR = (
+    r"(?!(?:how|why|when|the|my|our|your|this|these|that|i|we|it|free|new|best|top|introducing|every|no|not|\d{1,4}) )"
+    r"(?:(?:an?|one|some|any) )?(?:(?!(?:for|of|on|about|to|in|by|with|from|as) )\w[\w'-]{0,20} ){0,3}"
+    rf"{_PRODUCT} (?:for|to|that|which|where|with)\b"
+)
+"""A title that is nothing but what is wanted: "Tool to manage clients"."""
 _NOT_BUYING = (
     r"(?!(?:\w{1,12} ){0,2}(?:work|jobs?|clients|customers|projects|gigs?|feedback|testers|beta|employment|"
     r"opportunit|investors|internship|co-?founder|partners))"
@@ -102,13 +108,8 @@ ASKING: tuple[Cue, ...] = (
     _cue(
         0.4,
         "how",
-        rf"how (?:do|does|are|is|did) {_PEOPLE} {_words(3)}"
-        r"(?:manag|track|keep|handl|organi[sz]|deal|do(?:ing)?\b|run|bill|invoic|schedul|book|stor|back)",
-    ),
-    _cue(
-        0.2,
-        "how ",
-        r"how (?:to|do i|do we|can i|can we|should i|should we) [^.!?]{1,100}\?",
+        rf"how (?:do|does|are|is) {_PEOPLE} {_words(3)}(?:manag|track|keep|handl|organi[sz]|deal)",
+        rf"how (?:do|does|are|is) {_PEOPLE} (?:all )?(?:do(?:ing)? (?:it|this|that|the|your)|run(?:ning)?|bill(?:ing)?|schedul\w{{1,3}})\b",
     ),
     _cue(
         0.5,
@@ -123,6 +124,12 @@ ASKING: tuple[Cue, ...] = (
         r"(?:(?:the|an?|any) )?(?:best|good|cheap|free|simple|easy|affordable|decent)\b[^.!]{0,120}\?",
     ),
     _cue(0.5, "there", rf"is there (?:an?|any|some|something|anything|{_PRODUCT})\b", r"are there any\b"),
+    _opening(
+        0.5,
+        "app,software,tool,program,system,service,platform,solution,suite,package,plug,provider,vendor,companies,product,"
+        "option,one",
+        _THING_FOR,
+    ),
     # looking and needing
     _cue(
         0.6,
@@ -210,13 +217,13 @@ ASKING: tuple[Cue, ...] = (
         "same,following,did you,answer to",
         r"same (?:boat|question|problem|issue|situation|here|thing)\b",
         r"following (?:this|because|for|along)\b",
-        r"did (?:you|op) (?:ever |end up )?(?:find|settl|choos|pick|decid)",
+        r"did (?:you|op) (?:ever|end up) (?:find|settl|choos|pick|decid)",
         r"(?:love|like|interested in|curious about) an answer\b",
     ),
     _cue(
         0.3,
         "pay,spend,budget,under,price,open to",
-        r"(?:i'd|we'd|i'll|i|we|would|will|can|could|willing to|happy to|gladly|afford to) (?:\w{1,12} )?(?:pay|spend)\b",
+        r"(?:i'd|we'd|i would|we would|willing to|happy to|gladly|afford to) (?:\w{1,12} )?(?:pay|spend)\b",
         r"budget (?:is|of|up|around|about|under|max|:|\$|\d)",
         r"(?:price (?:hike|increase)|(?:doubled|raised|tripled) (?:\w{1,12} ){0,2}prices?)\b",
         r"open to (?:any|all|suggest|recommend|ideas|other)",
@@ -244,27 +251,23 @@ ASKING: tuple[Cue, ...] = (
 """Somebody asks for a product, a service, or help in choosing."""
 
 NAMED: tuple[Cue, ...] = (
+    _cue(0.3, "how ", r"how (?:to|do i|do we|can i|can we|should i|should we) [^.!?]{1,100}\?"),
     _cue(
         0.5,
         "which,what,any,one ",
         # for a product by what such things are called
-        rf"(?:which|what(?:'s| is| are)?(?: an?| the| your)?) (?!one ){_words(3)}{_PRODUCT}",
+        rf"(?:which|what(?:'s)?(?: an?)?) (?!(?:one|is|are|the|your?|i|we) ){_words(2)}{_PRODUCT}",
         rf"any {_words(3)}{_PRODUCT}[^.!?]{{0,100}}\?",
         rf"any(?: of)? {_words(3)}{_PRODUCT} (?:that|which|who|for|to|out there)\b",
         rf"{_ANYONE} (?:here )?(?:has|have|got|with|using|found|run|running) (?:an?|any|some|the) ",
         rf"(?:what|anything)(?:'s| is| else is) out there\b",
         r"any \w{1,15} (?:here )?(?:found|using|uses?)\b",
     ),
-    _opening(
-        0.4,
-        "app,software,tool,program,system,service,platform,solution,suite,package,plug,provider,vendor,product,one",
-        rf"(?!(?:how|why|when|the|my|our|your|this|these|that|i|we|it|free|new|best|top|introducing|every|no|not|\d{{1,4}}) )"
-        rf"(?:(?:an?|one|some|any) )?(?:\w[\w'-]{{0,20}} ){{0,3}}{_PRODUCT} (?:for|to|that|which|where|with)\b",
-    ),
+    _opening(0.4, "software", _THING_FOR),
     _cue(
         0.4,
         "what,which",
-        rf"(?:what|which) {_words(6)}(?:do|does|are|would|should|did) {_words(4)}(?:use|using|recommend|pay for|switching to)\b",
+        rf"(?:what|which) {_words(6)}(?:do|does|are|would|did) {_words(4)}(?:use|using|recommend|pay for|switching to)\b",
     ),
     _cue(
         0.5,
@@ -272,7 +275,7 @@ NAMED: tuple[Cue, ...] = (
         rf"(?:do|does|would|will|should|did) (?:i|we|you|anyone|a|an|my) {_words(3)}(?:need|get|buy|pay for) {_words(4)}{_PRODUCT}",
         rf"is {_words(3)}{_PRODUCT} {_words(2)}worth\b",
         r"(?:what|which) [^.!?]{0,40}(?:should|can|could) (?:i|we) (?:use|get|buy|start with|switch to|move to|try)\b",
-        r"where (?:do|should|can|would) (?:i|we|you) (?:go|start|look|find|get|buy)\b",
+        r"where (?:do|should|can|would) (?:i|we|you) (?:go|start|look|(?:find|get|buy) " + _NOT_BUYING + r"\w)",
     ),
     _cue(
         0.6,
@@ -323,8 +326,8 @@ SELLING: tuple[Cue, ...] = (
     _cue(
         0.6,
         "made,built,created,wrote,coded,developed,designed,launched,released,published,sourced,put,compiled",
-        _I + r" (?:made|built|created|wrote|coded|developed|designed|launched|released|published|open[- ]sourced|"
-        r"put together|compiled)\b",
+        _I + r" (?:made|built|created|wrote (?:an?|this|about|up)|coded|developed|designed|launched|released|published|"
+        r"open[- ]sourced|put together|compiled)\b",
     ),
     _cue(
         0.5,
@@ -343,7 +346,7 @@ SELLING: tuple[Cue, ...] = (
         0.5,
         "my,our",
         r"(?:my|our) (?:very )?(?:new|first|latest|side|open[- ]source) (?:\w{1,15} ){0,2}"
-        r"(?:app|site|website|project|product|startup|game|tool|blog|book|landing)\b",
+        r"(?:app|site|website|project|product|startup|game|tool|blog|book|landing|course|software|platform)\b",
     ),
     _cue(
         0.5,
@@ -357,15 +360,18 @@ SELLING: tuple[Cue, ...] = (
         0.5,
         "how,why,1,2,3,4,5,6,7,8,9",
         r"(?:how (?:to|i|we)|why (?:you|we|i)|the \d{1,3}|"
-        r"\d{1,3} (?!year|month|week|day|people|employee|page|client)\w{1,30})\b(?!.{0,300}\?)",
+        r"\d{1,3} (?:[\w-]{1,20} ){0,3}(?:ways?|tips|tricks|tools|apps|things|reasons|steps?|lessons|mistakes|rules|"
+        r"habits|ideas|examples|resources|sites|books|secrets|signs|questions|facts|features|plugins|templates)|"
+        r"\d{1,3} (?!year|month|week|day|people|employee|page|client)\w{1,30} (?:for|to|that|every|you))\b(?!.{0,300}\?)",
     ),
     _cue(
         0.5,
         "tutorial,walkthrough,by step,by-step,case study,cheat,infographic,podcast,lesson,crash course,screencast,"
-        "episode,part ,round,compilation,toolbox",
+        "episode,part ,round,compilation,toolbox,have to",
         r"(?:tutorial|walkthrough|step[- ]by[- ]step|case study|cheat ?sheet|infographic|podcast|crash course|"
         r"screencast|episode|part (?:\d|one|two)|round-?up|compilation|toolbox)\b",
         r"lessons? (?:i|we|learned)\b",
+        r"so (?:that )?you don't have to\b",
     ),
     _cue(
         0.4,
@@ -436,21 +442,28 @@ def strength(cues: Iterable[Cue], folded: str, share: float = 1.0) -> float:
 
 def asking_cue(title: str, body: str) -> float:
     """How strongly the words say that somebody asks for a product, a service or help in choosing: 0..1."""
-    return _combined(ASKING, title, body)
+    return combined(ASKING, *folded_parts(title, body))
 
 
 def selling_cue(title: str, body: str) -> float:
     """How strongly the words say that somebody sells, shows, teaches or employs: 0..1."""
-    return _combined(SELLING, title, body)
+    return combined(SELLING, *folded_parts(title, body))
 
 
-def _combined(cues: Iterable[Cue], title: str, body: str) -> float:
-    if not title:
-        # A comment has no title: it says what it wants where it begins.
+def folded_parts(title: str, body: str) -> tuple[str, str]:
+    """The folded title and the folded part of the body where people say what they want.
+
+    A comment has no title: it says what it wants where it begins, so that its beginning counts as one.
+    """
+    if not title.strip():
         title, body = body[:TITLE_CHARACTERS], body[TITLE_CHARACTERS:]
-    in_title = strength(cues, fold(title))
-    in_body = strength(cues, fold(opening_and_end(body)), BODY_SHARE)
-    return 1.0 - (1.0 - in_title) * (1.0 - in_body)
+    return fold(title), fold(opening_and_end(body))
+
+
+def combined(cues: Iterable[Cue], title: str, body: str) -> float:
+    """How strongly a folded title and a folded body together show ``cues``: 0..1."""
+    cues = tuple(cues)
+    return 1.0 - (1.0 - strength(cues, title)) * (1.0 - strength(cues, body, BODY_SHARE))
 
 
 def opening_and_end(body: str, head: int = HEAD_CHARACTERS, tail: int = TAIL_CHARACTERS) -> str:
@@ -594,7 +607,7 @@ SERVICE = re.compile(
 """A product that is somebody's work, so that who hires is a buyer."""
 
 _WORD = re.compile(r"[^\W_]{2,30}")
-_ENDINGS = ("ations", "ation", "ings", "ing", "ers", "ies", "er", "es", "ed", "s", "e", "y")
+_ENDINGS = ("ants", "ant", "ations", "ation", "ings", "ing", "ers", "ies", "er", "es", "ed", "s", "e", "y")
 
 
 @lru_cache(maxsize=20_000)
@@ -611,9 +624,52 @@ def stems(text: str) -> frozenset[str]:
     return frozenset(map(stem, _WORD.findall(text.lower())))
 
 
+_CLAUSE_END = re.compile(r"[.:;!?]| (?:for|that|which|who|to|with|from|by|in|of|where|-) ")
+_LISTED = re.compile(r",|/|&| and | or ")
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a product is called ("CRM", "invoicing", "project management"), read from the first clause of what is said
+    of it: the last word of each item listed there, words such as "software" aside."""
+
+    stems: frozenset[str]
+    pattern: re.Pattern[str] | None
+
+    @classmethod
+    def of(cls, product: str) -> "Naming":
+        """The names in ``product``, which says what is sold and for whom; there may be none."""
+        names = [
+            name for item in _LISTED.split(_CLAUSE_END.split(fold(product), maxsplit=1)[0]) if (name := _name(item))
+        ]
+        endings = "|".join(_ENDINGS)
+        written = "|".join(r"[ -]".join(re.escape(stem(word)) for word in name) for name in names)
+        pattern = re.compile(rf" (?:{written})(?:{endings})?\b") if names else None
+        return cls(frozenset(stem(word) for name in names for word in name), pattern)
+
+    def marked(self, folded: str) -> str:
+        """A folded text with "software" behind every name, so that cues find by it what the text asks for."""
+        return self.pattern.sub(r"\g<0> software", folded) if self.pattern else folded
+
+    def occurs_in(self, folded: str) -> bool:
+        """Whether a folded text calls the product by a name."""
+        return self.pattern is not None and self.pattern.search(folded) is not None
+
+
+def _name(item: str) -> tuple[str, ...]:
+    words = _WORD.findall(item)
+    while words and stem(words[-1]) in _KINDS:
+        words.pop()
+    if not words or stem(words[-1]) not in GENERIC_STEMS:
+        return tuple(words[-1:])
+    return tuple(words[-2:]) if len(words) > 1 and stem(words[-2]) not in GENERIC_STEMS else ()
+
+
 GENERIC_STEMS: frozenset[str] = stems(
     "in of to or is it we an on by at and the for with that who which from into your our their its are can all you "
     "they this not but has have will small large business company team people freelancer startup owner simple easy "
-    "online best good new help make tool software app service product platform solution system manage management"
+    "online best good new help make tool software app service product platform solution system manage management "
+    "one two ten place set up out get take day week month year minute hour time"
 )
 """Words that say for whom or of what kind, not what a product is."""
+_KINDS: frozenset[str] = stems("tool software app service product platform solution system program suite package")

@@ -47,6 +47,11 @@ class Extractor(Protocol):
 
 LEAD_CONFIDENCE = 0.35
 """From here on the rules call it a lead; the rest is kept with its confidence."""
+OFF_TOPIC = 0.6
+"""How much asking counts in a text that shares no word with the product; texts that come here are on topic by their
+keywords and vectors already, and the product's words are few."""
+NAMED_SHARE = 0.5
+SELLING_SHARE = 0.9
 MOST_QUOTES = 3
 SENTENCES_READ = 6
 HEAD_READ, TAIL_READ = 6_000, 2_000
@@ -68,7 +73,7 @@ class RulesExtractor:
     """
 
     name = "rules"
-    model = "rules-1"
+    model = "rules-2"
 
     def request_key(self, request: ExtractionRequest) -> str:
         """SHA-256 of this reader's version, the answer's schema, the product and the document."""
@@ -77,11 +82,10 @@ class RulesExtractor:
 
     def extract(self, request: ExtractionRequest) -> Extraction:
         """What the words of the document say; every quote and contact occurs in it."""
-        document = _Reading.of(request)
+        product = _product(request.product)
+        document = _Reading.of(request, product)
         # Against the part that was read, not the whole: it is cut between words, so what occurs in it occurs there.
-        return ground(
-            _read(document, _product(request.product)), document_text(document.title, document.part)
-        ).extraction
+        return ground(_read(document, product), document_text(document.title, document.part)).extraction
 
     def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Extraction | ExtractionFailed]]:
         """Each request's extraction, in order; the rules never fail."""
@@ -96,39 +100,59 @@ def _schema() -> str:
 
 @dataclass(frozen=True)
 class _Product:
-    """What the rules know of a product: the stems of its own words, and whether it is somebody's work."""
+    """What the rules know of a product: the stems of its own words, what it is called, whether it is somebody's work."""
 
     stems: frozenset[str]
+    naming: cues.Naming
     is_service: bool
 
     def overlap(self, text: str) -> float:
         """How many of the product's words ``text`` has, two being enough: 0..1."""
         return min(1.0, len(self.stems & cues.stems(text)) / 2)
 
+    def nearness(self, topic: float) -> float:
+        """How much asking counts in a text that overlaps by ``topic``: less, not nothing, where no word is shared."""
+        return OFF_TOPIC + (1.0 - OFF_TOPIC) * topic
+
 
 @lru_cache(maxsize=256)
 def _product(text: str) -> _Product:
-    return _Product(cues.stems(text) - cues.GENERIC_STEMS, bool(cues.SERVICE.search(text.lower())))
+    return _Product(
+        cues.stems(text) - cues.GENERIC_STEMS, cues.Naming.of(text), bool(cues.SERVICE.search(text.lower()))
+    )
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """A document as the rules look at it: ``part`` is as much of the body as is read at all (contacts), ``opening`` the
-    part of it where people say what they want, ``folded`` that and the title as cues are looked for."""
+    """A document as the rules look at it.
+
+    ``part`` is as much of the body as is read at all (contacts), ``opening`` the part of it where people say what they
+    want; ``head`` and ``rest`` are title and opening folded, as cues are looked for (a comment's head is its beginning).
+    ``nearness`` is the product's, of the whole document.
+    """
 
     title: str
     part: str
     opening: str
-    folded: str
+    head: str
+    rest: str
+    nearness: float
     asking: float
     selling: float
 
     @classmethod
-    def of(cls, request: ExtractionRequest) -> "_Reading":
+    def of(cls, request: ExtractionRequest, product: _Product) -> "_Reading":
         title, body = request.title, request.body
         part, opening = cues.opening_and_end(body, HEAD_READ, TAIL_READ), cues.opening_and_end(body)
-        folded = cues.fold(f"{title}\n{opening}")
-        return cls(title, part, opening, folded, cues.asking_cue(title, body), cues.selling_cue(title, body))
+        head, rest = cues.folded_parts(title, body)
+        nearness = product.nearness(0.6 * product.overlap(head) + 0.4 * product.overlap(rest))
+        named = cues.combined(cues.NAMED, product.naming.marked(head), product.naming.marked(rest))
+        asking = _either(cues.combined(cues.ASKING, head, rest), NAMED_SHARE * nearness * named)
+        return cls(title, part, opening, head, rest, nearness, asking, cues.combined(cues.SELLING, head, rest))
+
+
+def _either(one: float, other: float) -> float:
+    return 1.0 - (1.0 - one) * (1.0 - other)
 
 
 def _read(document: _Reading, product: _Product) -> Extraction:
@@ -138,7 +162,7 @@ def _read(document: _Reading, product: _Product) -> Extraction:
         is_lead=bool(quotes) and confidence >= LEAD_CONFIDENCE,
         pain_point=quotes[0] if quotes else None,
         intent=_intent(document),
-        urgency=cues.urgency(document.folded),
+        urgency=cues.urgency(f"{document.head}\n{document.rest}"),
         budget=cues.budget(f"{document.title}\n{document.opening}"),
         contact=cues.contacts(document.part),
         evidence=quotes,
@@ -150,30 +174,31 @@ def _read(document: _Reading, product: _Product) -> Extraction:
 def _confidence(document: _Reading, product: _Product) -> float:
     """How sure: asks, does not sell, and speaks of what the product is; 0..1."""
     asking = document.asking
-    if not product.is_service and cues.HIRING.search(cues.fold(document.title)):
+    if not product.is_service and cues.HIRING.search(document.head):
         # An employer looks for a person: only who sells work can serve that.
         asking *= 0.5
-    topic = 0.6 * product.overlap(document.title) + 0.4 * product.overlap(document.opening)
-    return asking * (1.0 - 0.7 * document.selling) * (0.6 + 0.4 * topic)
+    return asking * document.nearness * (1.0 - SELLING_SHARE * document.selling)
 
 
 def _telling_sentences(document: _Reading, product: _Product) -> list[str]:
     """The sentences that show the need best, best first, verbatim; none where no sentence asks for anything."""
     sentences = dict.fromkeys([*cues.sentences(document.title), *cues.sentences(document.opening)])
     by_topic = sorted(((product.overlap(text), text) for text in sentences), key=itemgetter(0), reverse=True)
-    needs = [
-        (cues.strength(cues.ASKING, cues.fold(text)) * (0.5 + 0.5 * topic), text)
-        for topic, text in by_topic[:SENTENCES_READ]
-    ]
+    needs = [(_need(cues.fold(text), product) * (0.5 + 0.5 * topic), text) for topic, text in by_topic[:SENTENCES_READ]]
     best = sorted((row for row in needs if row[0] > 0), key=itemgetter(0), reverse=True)
     return [text for _, text in best[:MOST_QUOTES]]
+
+
+def _need(folded: str, product: _Product) -> float:
+    named = cues.strength(cues.NAMED, product.naming.marked(folded), NAMED_SHARE)
+    return _either(cues.strength(cues.ASKING, folded), named)
 
 
 def _intent(document: _Reading) -> Intent:
     if not document.asking:
         return "other"
     for intent, pattern in _INTENTS:
-        if pattern.search(document.folded):
+        if pattern.search(document.head) or pattern.search(document.rest):
             return intent
     return "problem"
 

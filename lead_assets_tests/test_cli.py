@@ -1,0 +1,355 @@
+"""The command line as a user meets it, on real servers: what it prints, and how it says what is wrong."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import yaml
+from click.testing import CliRunner, Result
+
+from lead_assets import local
+from lead_assets.cli import main
+from lead_assets.storage.database import Database
+from lead_assets_tests.conftest import PROJECT, post, write_archive
+
+ASK = "Can anyone recommend a good CRM for my small business?"
+
+
+@dataclass
+class Shell:
+    """Runs commands on a fresh database."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def __call__(self, *arguments: str, code: int = 0, text: str | None = None) -> Result:
+        result = CliRunner().invoke(main, list(arguments), env=self.environment, input=text, catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result
+
+    def campaign(self, campaign_id: str = "shop_crm", **keys: object) -> None:
+        content = {
+            "name": "Shop CRM",
+            "product": "A simple CRM for small businesses.",
+            "keywords": ["crm"],
+            "source": "archive",
+            "archive": {"path": "../archive.ndjson", "as_of": "2026-06-30"},
+        }
+        (self.folder / "campaigns").mkdir(exist_ok=True)
+        (self.folder / "campaigns" / f"{campaign_id}.yaml").write_text(yaml.safe_dump(content | keys))
+
+    def archive(self, *things: dict[str, object]) -> None:
+        write_archive(self.folder / "archive.ndjson", things)
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shell]:
+    environment = {
+        "DATABASE_URL": database_url,
+        "TYPESENSE_URL": servers.typesense_url,
+        "TYPESENSE_API_KEY": servers.typesense_api_key,
+        "LEAD_ASSETS_HOME": str(tmp_path / "home"),
+        "LEAD_ASSETS_CAMPAIGNS": str(tmp_path / "campaigns"),
+        "COLUMNS": "160",
+    }
+    # The commands set variables for Dagster: let the test's end unset them.
+    for name, value in (environment | {"DAGSTER_HOME": str(PROJECT)}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    made = Shell(tmp_path, environment)
+    made("up")
+    made.campaign()
+    yield made
+
+
+@pytest.fixture
+def ran(shell: Shell) -> Shell:
+    """A shell after one run: a lead, a near miss, a rejected document, and a hostile one."""
+    shell.archive(
+        post(f"{ASK} Two of us.", "Budget is $40 a month.", name="t3_1lead", id="1lead"),
+        post("I built a CRM, check it out", "Sign up today.", name="t3_1sell", id="1sell"),
+        post(f"{ASK} Adult shop.", over_18=True, name="t3_1nsfw", id="1nsfw"),
+        post("=1+1 [bold red]which CRM\x1b[31m do you recommend?[/]", "a | b", name="t3_1odd", id="1odd"),
+    )
+    shell("run", "shop_crm")
+    return shell
+
+
+def test_run_prints_the_funnel_and_a_second_run_says_that_nothing_is_new(shell: Shell) -> None:
+    shell.archive(post(ASK), post(ASK, over_18=True))
+    first = shell("run", "shop_crm").output
+    assert "Funnel of shop_crm" in first
+    assert "rejected by nsfw" in first
+    assert "Nothing new to do" not in first
+    assert "Nothing new to do for shop_crm" in shell("run", "shop_crm").output
+
+
+def test_run_as_json_is_for_programs(shell: Shell) -> None:
+    shell.archive(post(ASK))
+    outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
+    assert outcome["funnel"]["leads"] == 1
+    assert outcome["this_run"]["crawled_documents"]["judged"] == 1
+    assert set(outcome["this_run"]) == {
+        "crawled_documents",
+        "typesense_index",
+        "document_embeddings",
+        "lead_stubs",
+        "ranked_candidates",
+        "extracted_leads",
+        "leads",
+    }
+
+
+def test_run_takes_source_path_day_and_settings_from_the_command_line(shell: Shell) -> None:
+    shell.campaign("live", source="reddit", archive=None)
+    archive = write_archive(shell.folder / "other.ndjson", [post(ASK, created_utc=1_370_000_000, upvote_ratio=0.2)])
+    shell("run", "live", "--source", "archive", "--path", str(archive.name), "--as-of", "2013-08-20", "--set",
+          "REDDIT_MIN_UPVOTE_RATIO=0.1")  # fmt: skip
+    explained = json.loads(shell("explain", "live", str(_only_lead(shell, "live")), "--json").stdout)
+    assert explained["crawl"]["judged_as_of"].startswith("2013-08-20T23:59:59")
+
+
+def _only_lead(shell: Shell, campaign_id: str) -> str:
+    (line,) = shell("leads", campaign_id, "--format", "jsonl").stdout.splitlines()
+    return json.loads(line)["reddit_id"]
+
+
+def test_leads_as_a_table_shows_the_reason_and_the_link_and_obeys_no_markup(ran: Shell) -> None:
+    output = ran("leads", "shop_crm").output
+    assert "Can anyone recommend a good CRM" in output
+    assert "https://redd.it/1lead" in output
+    assert "budget $40 a month" in output
+    assert "[bold red]" in output
+    assert "\x1b[31m" not in output
+    assert "1sell" not in output
+
+
+def test_leads_as_json_lines_and_csv_say_the_same(ran: Shell) -> None:
+    lines = [json.loads(line) for line in ran("leads", "shop_crm", "--format", "jsonl").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(ran("leads", "shop_crm", "--format", "csv").stdout)))
+    assert [line["reddit_id"] for line in lines] == [row["reddit_id"] for row in rows]
+    assert {"t3_1lead", "t3_1odd"} == {row["reddit_id"] for row in rows}
+    titles = {row["reddit_id"]: row["title"] for row in rows}
+    assert titles["t3_1odd"].startswith("'=1+1")
+    assert lines[0]["extracted_data"]["extractor"] == "rules"
+
+
+def test_leads_can_be_cut_by_score_day_and_number(ran: Shell) -> None:
+    assert len(ran("leads", "shop_crm", "--format", "jsonl", "--limit", "1").stdout.splitlines()) == 1
+    assert ran("leads", "shop_crm", "--format", "jsonl", "--min-score", "1").stdout == ""
+    assert ran("leads", "shop_crm", "--format", "jsonl", "--since", "2026-06-29").stdout == ""
+    assert ran("leads", "shop_crm", "--format", "jsonl", "--since", "2026-05-01").stdout != ""
+
+
+def test_candidates_as_ids_are_the_kept_ones_best_first(ran: Shell) -> None:
+    ids = ran("candidates", "shop_crm", "--format", "ids").stdout.splitlines()
+    rows = [json.loads(line) for line in ran("candidates", "shop_crm", "--format", "jsonl").stdout.splitlines()]
+    assert ids == [row["reddit_id"] for row in rows]
+    assert [row["fused_score"] for row in rows] == sorted((row["fused_score"] for row in rows), reverse=True)
+    assert "t3_1nsfw" not in ids
+    assert "t3_1lead" in ran("candidates", "shop_crm").output
+
+
+def test_explain_tells_each_gate_each_score_and_the_extraction_of_a_lead(ran: Shell) -> None:
+    explained = json.loads(ran("explain", "shop_crm", "t3_1lead", "--json").stdout)
+    assert explained["outcome"] == "qualified lead"
+    gates = {row["gate"]: row for row in explained["gates"]}
+    assert len(gates) == 11
+    assert (gates["upvote_ratio"]["observed"], gates["upvote_ratio"]["threshold"]) == (0.9, 0.4)
+    assert gates["upvote_ratio"]["outcome"] == "kept"
+    assert gates["subreddit_activity"]["outcome"] == "off"
+    assert gates["deduplication"]["outcome"].startswith("judged; a crawl within 168 hours skips it")
+    contributions = sum(part["contribution"] for part in explained["score"]["components"].values())
+    assert explained["score"]["fused_score"] == pytest.approx(min(1, contributions), abs=1e-6)
+    assert explained["extraction"]["extraction"]["budget"] == "$40 a month"
+    assert "Fused score" in ran("explain", "shop_crm", "t3_1lead").output
+
+
+def test_explain_tells_the_gate_that_rejected_a_document_that_is_not_stored(ran: Shell) -> None:
+    explained = json.loads(ran("explain", "shop_crm", "t3_1nsfw", "--json").stdout)
+    assert explained["outcome"] == "rejected by nsfw"
+    outcomes = {row["gate"]: row["outcome"] for row in explained["gates"]}
+    assert outcomes["upvote_ratio"] == "kept"
+    assert outcomes["nsfw"] == "rejected"
+    assert outcomes["author_karma"] == "not reached"
+    assert explained["score"] is None
+    assert "rejected by nsfw" in ran("explain", "shop_crm", "t3_1nsfw").output
+
+
+def test_explain_stays_true_through_a_second_crawl_and_a_changed_setting(ran: Shell) -> None:
+    ran("run", "shop_crm")
+    assert json.loads(ran("explain", "shop_crm", "t3_1nsfw", "--json").stdout)["outcome"] == "rejected by nsfw"
+    ran.campaign(settings={"REDDIT_SKIP_NSFW": False})
+    ran("run", "shop_crm")
+    assert json.loads(ran("explain", "shop_crm", "t3_1nsfw", "--json").stdout)["outcome"] == "qualified lead"
+
+
+def test_export_writes_all_tables(ran: Shell) -> None:
+    ran("export", "shop_crm", "--to", "out")
+    names = sorted(path.name for path in (ran.folder / "out").iterdir())
+    assert names == ["candidates.csv", "leads.csv", "rejections.csv"]
+    with (ran.folder / "out" / "rejections.csv").open(newline="") as file:
+        assert "nsfw" in [row["gate"] for row in csv.DictReader(file)]
+    ran("export", "shop_crm", "--to", "out", "--format", "jsonl")
+    assert (ran.folder / "out" / "leads.jsonl").read_text().count("\n") == 2
+
+
+def test_status_and_env_tell_programs_where_things_are(ran: Shell) -> None:
+    status = json.loads(ran("status", "--json").stdout)
+    assert status["campaigns"]["shop_crm"]["leads_found"] == 2
+    exports = ran("env").stdout
+    assert f"export DATABASE_URL={ran.environment['DATABASE_URL']}" in exports.replace("'", "")
+    assert "TYPESENSE_API_KEY" in exports
+
+
+def test_campaigns_are_listed_validated_and_made(shell: Shell) -> None:
+    shell("campaigns", "new", "coffee", "--product", 'Coffee "beans": #1', "--keyword", '"coffee beans"', "--keyword",
+          "espresso", "--archive", "archive.ndjson")  # fmt: skip
+    listed = {row["id"]: row for row in json.loads(shell("campaigns", "list", "--json").stdout)}
+    assert listed["coffee"]["campaign"]["product"] == 'Coffee "beans": #1'
+    assert listed["coffee"]["campaign"]["keywords"] == ['"coffee beans"', "espresso"]
+    assert "valid" in shell("campaigns", "validate").output
+    (shell.folder / "campaigns" / "broken.yaml").write_text("name: x\nkeywords: []\n")
+    output = shell("campaigns", "validate", code=2).output
+    assert "broken.yaml" in output
+    assert "1 of 3 campaign files are broken" in output
+    assert "coffee" in shell("campaigns", "list").output
+
+
+def test_a_new_campaign_asks_for_what_is_not_given(shell: Shell) -> None:
+    shell("campaigns", "new", text="tea\nGreen tea.\ngreen tea, matcha\ndumps/x.zst\n")
+    assert "matcha" in (shell.folder / "campaigns" / "tea.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "shop_crn"], "There is no campaign 'shop_crn'"),
+        (["run", "../etc"], "There is no campaign '../etc'"),
+        (["leads", "nobody"], "There is no campaign 'nobody'"),
+        (["run", "shop_crm", "--path", "nothing.zst"], "There is no archive file at"),
+        (["run", "shop_crm", "--as-of", "yesterday"], "'yesterday' is no day"),
+        (["run", "shop_crm", "--source", "reddit"], "Source reddit is not part of this version"),
+        (["run", "shop_crm", "--source", "usenet"], "There is no source 'usenet'"),
+        (["run", "shop_crm", "--set", "MIN_KEYWORD_HITS=many"], "MIN_KEYWORD_HITS=many is not a value"),
+        (["run", "shop_crm", "--set", "MIN_KEYWORD_HIT=1"], "There is no setting MIN_KEYWORD_HIT"),
+        (["run", "shop_crm", "--set", "MIN_KEYWORD_HITS"], "has no value"),
+        (["run", "shop_crm", "--set", "REDDIT_MIN_UPVOTE_RATIO=7"], "REDDIT_MIN_UPVOTE_RATIO is 7"),
+        (["explain", "shop_crm", "t3_never"], "has not met t3_never"),
+        (["campaigns", "new", "Bad-Id"], "'Bad-Id' is no campaign id"),
+        (["campaigns", "new", "shop_crm"], "exists already"),
+        (["export", "shop_crm", "--to", "/dev/null/x"], "cannot be written"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_exit_code_2(shell: Shell, arguments: list[str], sentence: str) -> None:
+    shell.archive(post(ASK))
+    result = shell(*arguments, code=2)
+    assert sentence in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert "Traceback" not in result.output
+
+
+def test_a_broken_campaign_file_names_file_line_and_fix(shell: Shell) -> None:
+    (shell.folder / "campaigns" / "shop_crm.yaml").write_text("name: x\nproduct: y\nkeyword: [crm]\n")
+    output = shell("run", "shop_crm", code=2).output
+    assert "shop_crm.yaml" in output
+    assert "keywords" in output
+
+
+def test_servers_that_were_never_started_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {"LEAD_ASSETS_HOME": str(tmp_path / "home"), "LEAD_ASSETS_CAMPAIGNS": str(tmp_path)}
+    (tmp_path / "x.yaml").write_text("name: x\nproduct: y\nkeywords: [crm]\n")
+    result = CliRunner().invoke(main, ["leads", "x"], env=environment)
+    assert result.exit_code == 2
+    assert result.output == "Error: No PostgreSQL is known; run `lead-assets up`, or set DATABASE_URL.\n"
+
+
+def test_an_out_of_date_schema_is_one_sentence(ran: Shell) -> None:
+    engine = sa.create_engine(ran.environment["DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE lead_assets.alembic_version SET version_num = '0000'"))
+    engine.dispose()
+    result = ran("run", "shop_crm", code=2)
+    assert "run `lead-assets up`" in result.output
+
+
+def test_a_run_that_fails_says_why_and_exits_with_1(shell: Shell) -> None:
+    shell.archive(post(ASK))
+    engine = sa.create_engine(shell.environment["DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE lead_assets.candidates ADD CHECK (fused_score > 2)"))
+    engine.dispose()
+    output = shell("run", "shop_crm", code=1).output
+    assert "Error: PostgreSQL did not do its work" in output
+    assert "Traceback" not in output
+
+
+def test_up_moves_the_index_of_all_campaigns_to_a_new_schema(ran: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lead_assets.services import search
+
+    monkeypatch.setattr(search, "FIELDS", (*search.FIELDS, {"name": "extra", "type": "string", "optional": True}))
+    output = ran("up").output
+    assert "Index of Typesense: lead_documents_" in output
+    index = search.SearchIndex(ran.environment["TYPESENSE_URL"], ran.environment["TYPESENSE_API_KEY"])
+    assert len(index.held("shop_crm", index.ensure())) == 3
+    index.close()
+    monkeypatch.undo()
+
+
+def test_the_sample_campaigns_are_copied_without_overwriting(tmp_path: Path) -> None:
+    from lead_assets.campaign_files import read_campaign
+    from lead_assets.cli.running import copy_sample_campaigns
+
+    ids = copy_sample_campaigns(tmp_path)
+    assert ids == ["sample_crm", "sample_invoicing"]
+    assert all(Path(read_campaign(tmp_path / f"{name}.yaml").archive.path).is_file() for name in ids)
+    mine = (tmp_path / "sample_crm.yaml").read_text() + "# mine\n"
+    (tmp_path / "sample_crm.yaml").write_text(mine)
+    copy_sample_campaigns(tmp_path)
+    assert (tmp_path / "sample_crm.yaml").read_text() == mine
+
+
+def test_a_run_killed_after_the_crawl_loses_nothing(shell: Shell) -> None:
+    """SIGKILL while texts are embedded: the next run finishes what is stored, and crawls nothing again."""
+    count = 400
+    shell.archive(*(post(f"{ASK} Shop {number}.", f"{number} " + "many words " * 100) for number in range(count)))
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
+        env=os.environ | shell.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    database = Database(shell.environment["DATABASE_URL"])
+    embedded = sa.text("SELECT count(*) FROM lead_assets.vectors")
+    try:
+        deadline = time.monotonic() + 120
+        found = 0
+        while not found and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+            with database.connect() as connection:
+                found = connection.scalar(embedded) or 0
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert 0 < found < count, "the run was to be killed between two batches"
+    finally:
+        database.close()
+
+    outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
+
+    assert outcome["this_run"]["crawled_documents"]["judged"] == 0
+    assert outcome["this_run"]["document_embeddings"]["embedded"] <= count - found
+    assert outcome["funnel"]["stored"] == outcome["funnel"]["ranked"] == count
+    assert outcome["funnel"]["extracted"] > 0
