@@ -1,4 +1,4 @@
-"""Real servers for the tests: one PostgreSQL and one Typesense for the session, a database and an index for each test."""
+"""Real servers for the tests: one PostgreSQL and one Typesense for all, a database and an index for each test."""
 
 import itertools
 import json

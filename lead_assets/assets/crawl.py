@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import sqlalchemy as sa
 
 from lead_assets.assets.gate_checks import gate_results, gate_specs, offenders
 from lead_assets.assets.stages import progress, report, stage, told_in_one_sentence
@@ -60,23 +61,23 @@ class Crawl:
         """Judge one batch and write it in one transaction; returns its rejections, duplicates among them."""
         merged = merge_repeats(batch)
         self.repeated += len(batch) - len(merged)
-        with self.session.transaction() as connection:
+        with self.phases.measured("ledger"), self.session.transaction() as connection:
             frame = self._beside_ledger(connection, to_frame(merged))
-            try:
-                with self.phases.measured("look_up_and_judge"):
-                    frame, sifted = self._judge(frame)
-            except LookUpFailed as error:
-                # Not judged, so no sighting: the next crawl meets these documents again.
-                self.postponed += len(frame)
-                self.last_failure = error
-                return []
-            with self.phases.measured("store"):
-                rejected = self._write(connection, frame, sifted)
+        try:
+            with self.phases.measured("look_up_and_judge"):
+                frame, sifted = self._judge(frame)
+        except LookUpFailed as error:
+            # Not judged, so no sighting: the next crawl meets these documents again.
+            self.postponed += len(frame)
+            self.last_failure = error
+            return []
+        with self.phases.measured("store"), self.session.transaction() as connection:
+            rejected = self._write(connection, frame, sifted)
         for name, tally in sifted.tallies.items():
             self.tallies[name].add(tally)
         return rejected
 
-    def _beside_ledger(self, connection: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    def _beside_ledger(self, connection: sa.Connection, frame: pd.DataFrame) -> pd.DataFrame:
         """``frame`` with the age of each document's sighting, without documents that this run has met before."""
         ledger = read_sightings(connection, self.session.campaign_id, frame["reddit_id"].tolist())
         again = set(ledger.loc[ledger["run_id"] == self.run_id, "reddit_id"])
@@ -100,7 +101,7 @@ class Crawl:
         costly = sift(reaching, LOOK_UP_GATES, settings, unknown)
         return pd.concat([frame[~cheap.kept], reaching]).sort_index(), join_sifted(cheap, costly)
 
-    def _write(self, connection: Any, frame: pd.DataFrame, sifted: Sifted) -> list[dict[str, Any]]:
+    def _write(self, connection: sa.Connection, frame: pd.DataFrame, sifted: Sifted) -> list[dict[str, Any]]:
         owned = frame.assign(campaign_id=self.session.campaign_id, run_id=self.run_id)
         rejected = rejection_frame(owned, sifted)
         judged_rejected = rejected[rejected["gate"] != DEDUPLICATION.name]
@@ -160,7 +161,7 @@ def crawled_documents(
         brief = run_settings.brief(context.partition_key)
         source = source_opener(brief)
         log = RejectionLog(rejection_logs, brief.campaign.id, context.run.run_id)
-        with database.campaign(brief.campaign.id) as session:
+        with database.campaign(brief.campaign.id, context.log.info) as session:
             crawl = Crawl(session, brief, source, context.run.run_id)
             with log, crawl.phases.measured("total"):
                 examples = _crawl_all(context, crawl, log)

@@ -33,10 +33,10 @@ def embed_missing_documents(session: CampaignSession, embedder: Embedder, say: C
         batch = missing[start : start + BATCH]
         with session.transaction() as connection:
             frame = read_documents(connection, session.campaign_id, [reddit_id for _, reddit_id in batch])
-            texts = [document_text(title, body) for title, body in zip(frame["title"], frame["body"], strict=True)]
-            write_vectors(
-                connection, embedder.model, frame["text_hash"].tolist(), embedder.embed(texts), embedder.dimension
-            )
+        texts = [document_text(title, body) for title, body in zip(frame["title"], frame["body"], strict=True)]
+        matrix = embedder.embed(texts)
+        with session.transaction() as connection:
+            write_vectors(connection, embedder.model, frame["text_hash"].tolist(), matrix, embedder.dimension)
         say(f"{start + len(batch):,} of {len(missing):,} texts embedded")
     return len(missing)
 
@@ -68,7 +68,7 @@ def document_embeddings(
     context: dg.AssetExecutionContext, database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
 ) -> dg.MaterializeResult:
     phases = Phases()
-    with told_in_one_sentence(), database.campaign(context.partition_key) as session:
+    with told_in_one_sentence(), database.campaign(context.partition_key, context.log.info) as session:
         with phases.measured("embed"):
             embedded = embed_missing_documents(session, embedder, progress(context).at)
         with session.transaction() as connection:
@@ -99,7 +99,7 @@ def lead_stubs(
     phases = Phases()
     with (
         told_in_one_sentence(),
-        database.campaign(context.partition_key) as session,
+        database.campaign(context.partition_key, context.log.info) as session,
         session.transaction() as connection,
     ):
         with phases.measured("write"):

@@ -145,7 +145,7 @@ def extracted_leads(
     phases = Phases()
     with told_in_one_sentence():
         brief = run_settings.brief(context.partition_key)
-        with database.campaign(brief.campaign.id) as session:
+        with database.campaign(brief.campaign.id, context.log.info) as session:
             with phases.measured("extract"):
                 reading = read_candidates(session, brief, extractor, context.run.run_id, progress(context).at)
             with session.transaction() as connection:

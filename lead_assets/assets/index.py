@@ -90,7 +90,7 @@ def typesense_index(
     search_index: dg.ResourceParam[SearchIndex],
 ) -> dg.MaterializeResult:
     phases, say = Phases(), progress(context)
-    with told_in_one_sentence(), database.campaign(context.partition_key) as session:
+    with told_in_one_sentence(), database.campaign(context.partition_key, context.log.info) as session:
         collection = search_index.ensure()
         with session.transaction() as connection, phases.measured("repair"):
             difference = repair(connection, search_index, collection, session.campaign_id, say.at)

@@ -58,7 +58,7 @@ def leads(
     phases = Phases()
     with told_in_one_sentence():
         brief = run_settings.brief(context.partition_key)
-        with database.campaign(brief.campaign.id) as session:
+        with database.campaign(brief.campaign.id, context.log.info) as session:
             with phases.measured("write"), session.transaction() as connection:
                 rows = lead_rows(connection, brief, extractor)
                 written, cleared = write_extracted(connection, brief.campaign.id, rows)

@@ -139,7 +139,7 @@ def ranked_candidates(
     with told_in_one_sentence():
         brief = run_settings.brief(context.partition_key)
         settings = settings_for(brief, embedder)
-        with database.campaign(brief.campaign.id) as session:
+        with database.campaign(brief.campaign.id, context.log.info) as session:
             ranking = rank(session, brief, settings, embedder, search_index, context.run.run_id, phases)
             with phases.measured("store"), session.transaction() as connection:
                 write_ranked(connection, brief.campaign.id, ranking.candidate_rows(embedder.model), ranking.rejected)

@@ -46,9 +46,11 @@ class StageDisplay:
         """Take one entry of the run's event log."""
         stage = self._stages.get(entry.step_key or "")
         event = entry.dagster_event
-        if stage is None:
+        if event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            self._take_check(event.asset_check_evaluation_data)
+        elif stage is None:
             return
-        if event is None:
+        elif event is None:
             self._take_message(stage, entry)
         elif event.event_type == dg.DagsterEventType.STEP_START:
             stage.state, stage.started = "running", time.monotonic()
@@ -62,10 +64,10 @@ class StageDisplay:
         elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             count = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
             stage.rows = f"{count.value:,}" if count is not None and isinstance(count.value, int) else ""
-        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            check = event.asset_check_evaluation_data
-            if not check.passed:
-                self.warnings.append(f"{check.asset_key.to_user_string()}, {check.check_name}: {check.description}")
+
+    def _take_check(self, check: dg.AssetCheckEvaluation) -> None:
+        if not check.passed:
+            self.warnings.append(f"{check.asset_key.to_user_string()}, {check.check_name}: {check.description}")
 
     def _take_message(self, stage: _Stage, entry: dg.EventLogEntry) -> None:
         if int(entry.level) >= logging.WARNING:

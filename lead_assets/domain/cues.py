@@ -66,12 +66,14 @@ _BUYING = (
     r"chose|buy|pay(?:ing)? for|switch(?:ing)? to|mov(?:e|ing) to|do(?:ing)? for)\b"
 )
 _I = r"(?:i|we)(?:'m|'re| am| are| have| 've|'ve)?(?: also| really| now| currently| just| recently| finally)?"
+_THING = r"(?:app|software|tool|program|system|service|platform|solution|provider)\b"
 _THING_FOR = (
-    r"(?!(?:how|why|when|the|my|our|your|this|these|that|i|we|it|free|new|best|top|introducing|every|no|not|\d{1,4}) )"
+    r"(?!(?:how|why|when|what|which|who|the|my|our|your|this|these|that|i|we|it|free|new|introducing|every|no|not|"
+    r"\d{1,4}) )"
     r"(?:(?:an?|one|some|any) )?(?:(?!(?:for|of|on|about|to|in|by|with|from|as) )\w[\w'-]{0,20} ){0,3}"
-    rf"{_PRODUCT} (?:for|to|that|which|where|with)\b"
+    rf"{_THING} (?:for|to|that|which|where|with)\b"
 )
-"""A title that is nothing but what is wanted: "Tool to manage clients"."""
+"""A title that is nothing but what is wanted: "Tool to manage clients". Who tells of several has a list."""
 _NOT_BUYING = (
     r"(?!(?:\w{1,12} ){0,2}(?:work|jobs?|clients|customers|projects|gigs?|feedback|testers|beta|employment|"
     r"opportunit|investors|internship|co-?founder|partners))"
@@ -103,13 +105,27 @@ ASKING: tuple[Cue, ...] = (
         0.6,
         "what,which",
         rf"(?:what|which) {_words(6)}(?:do|does|are|is|would|should|did) {_PEOPLE} {_words(3)}{_BUYING}",
+        rf"(?:what|which) {_words(3)}(?:do|are) {_words(4)}us(?:e|ing) (?:for|as|these|nowadays)\b",
     ),
-    _cue(0.4, "who ,what", rf"who (?:do|does|would|should) {_PEOPLE}\b", r"who uses\b", r"what(?:'s| is) your\b"),
+    _cue(
+        0.5,
+        "which,what,has,have,got",
+        rf"(?:which|what) {_words(2)}{_THING} (?:for|should|would|can|do (?:i|we)|does an?)\b",
+        rf"{_ANYONE} (?:here )?(?:has|have|got) an? {_words(3)}{_THING}",
+    ),
+    _cue(
+        0.4,
+        "who ,who',what",
+        rf"who (?:do|does|would|should) {_PEOPLE}\b",
+        r"who uses\b",
+        rf"(?:what|who)(?:'s| is) your (?:favou?rite|go[- ]to|preferred|current|choice|setup|{_words(2)}{_PRODUCT})",
+    ),
     _cue(
         0.4,
         "how",
         rf"how (?:do|does|are|is) {_PEOPLE} {_words(3)}(?:manag|track|keep|handl|organi[sz]|deal)",
-        rf"how (?:do|does|are|is) {_PEOPLE} (?:all )?(?:do(?:ing)? (?:it|this|that|the|your)|run(?:ning)?|bill(?:ing)?|schedul\w{{1,3}})\b",
+        rf"how (?:do|does|are|is) {_PEOPLE} (?:all )?"
+        r"(?:do(?:ing)? (?:it|this|that|the|your)|run(?:ning)?|bill(?:ing)?|schedul\w{1,3})\b",
     ),
     _cue(
         0.5,
@@ -126,8 +142,7 @@ ASKING: tuple[Cue, ...] = (
     _cue(0.5, "there", rf"is there (?:an?|any|some|something|anything|{_PRODUCT})\b", r"are there any\b"),
     _opening(
         0.5,
-        "app,software,tool,program,system,service,platform,solution,suite,package,plug,provider,vendor,companies,product,"
-        "option,one",
+        "app,software,tool,program,system,service,platform,solution,provider",
         _THING_FOR,
     ),
     # looking and needing
@@ -139,9 +154,20 @@ ASKING: tuple[Cue, ...] = (
     ),
     _cue(0.6, "market for", r"in the market for\b"),
     _cue(0.4, "looking to", r"looking to (?:buy|find|get|start|switch|set ?up|host|move|replace|improve)\b"),
+    _opening(
+        0.5,
+        "alternative",
+        r"(?:(?:an?|any|some|good|best|cheap\w{0,3}|free|simple\w?) ){0,2}alternatives? (?:to|for)\b",
+    ),
+    _cue(0.5, "worth", r"worth \$\d"),
+    Cue(
+        0.3,
+        ("need", "want", "seeking"),
+        re.compile(r"\w[,;:.] (?:need|needing|want|wanting|seeking) (?!to |you |it |this )"),
+    ),
     _cue(
         0.5,
-        "need,want,seek,like,love,require,after,lack",
+        "need,want,seek,like,love,require,after",
         r"(?:i'd|we'd|i would|we would) (?:really |also )?(?:like|love) (?:an?|one|some(?:one|thing)?)\b",
         r"(?:i'm|we're|i am|we are) after (?:an?|some|something)\b",
         _I + r" (?:need|want|seek|require|would like) (?:an?|some(?:one|thing)?|"
@@ -190,19 +216,20 @@ ASKING: tuple[Cue, ...] = (
     _cue(
         0.3,
         "outgr,tired of,sick of,fed up,happy with,frustrat,too ,consuming,enough of",
-        r"(?:outgr(?:own|ew|ow|owing)|fed up|tired of|sick of|had enough of|not (?:\w{1,12} )?happy with|frustrat\w{0,4}|"
-        r"time[- ]consuming)\b",
+        r"(?:outgr(?:own|ew|ow|owing)|fed up|tired of|sick of|had enough of|not (?:\w{1,12} )?happy with|"
+        r"frustrat\w{0,4}|time[- ]consuming)\b",
         r"too (?:\w{1,12} )?(?:expensive|complicated|buggy|slow|much work)\b",
     ),
     _cue(0.3, "switch,mov", r"switch(?:ed|ing)? (?:from|to|away|over)\b", r"mov(?:e|ing) (?:away from|off|on from)\b"),
     _cue(
         0.4,
-        "keep up,drown,losing,lost,slip,crack,by hand,a mess,chaos,no system,no real,no proper,nobody knows,stop,out of hand,"
-        "too big,monster,no back,isn't enough",
+        "keep up,keep track,drown,track,slip,fall,crack,by hand,mess,chaos,monster,nightmare,no ,nobody knows,to stop,"
+        "out of hand,too ,isn't enough",
         r"(?:can't|cannot|can not|couldn't|hard to|struggling to|unable to) (?:\w{1,12} )?keep (?:up|track)\b",
         r"drowning\b",
         r"(?:losing|lose|lost) track\b",
-        r"(?:keeps?|things|everything|deadlines|clients|leads|invoices|appointments) (?:\w{1,12} )?(?:slip|fall)\w{0,4}\b",
+        r"(?:keeps?|things|everything|deadlines|clients|leads|invoices|appointments) (?:\w{1,12} )?"
+        r"(?:slip|fall)\w{0,4}\b",
         r"through the cracks\b",
         r"by hand\b",
         r"(?:is|are|become|became|total|complete|absolute) (?:an? )?(?:mess|chaos|monster|nightmare)\b",
@@ -232,7 +259,7 @@ ASKING: tuple[Cue, ...] = (
     _cue(
         0.3,
         "any",
-        r"any (?:\w{1,12} )?(?:ideas?|thoughts|advice|experiences?|help|input|tips|insight|pointers)\b",
+        r"any (?:\w{1,12} )?(?:ideas?|thoughts|advice|experiences?|opinions?|help|input|insight|pointers)\b",
     ),
     _cue(
         0.3,
@@ -260,19 +287,21 @@ NAMED: tuple[Cue, ...] = (
         rf"any {_words(3)}{_PRODUCT}[^.!?]{{0,100}}\?",
         rf"any(?: of)? {_words(3)}{_PRODUCT} (?:that|which|who|for|to|out there)\b",
         rf"{_ANYONE} (?:here )?(?:has|have|got|with|using|found|run|running) (?:an?|any|some|the) ",
-        rf"(?:what|anything)(?:'s| is| else is) out there\b",
+        r"(?:what|anything)(?:'s| is| else is) out there\b",
         r"any \w{1,15} (?:here )?(?:found|using|uses?)\b",
     ),
     _opening(0.4, "software", _THING_FOR),
     _cue(
         0.4,
         "what,which",
-        rf"(?:what|which) {_words(6)}(?:do|does|are|would|did) {_words(4)}(?:use|using|recommend|pay for|switching to)\b",
+        rf"(?:what|which) {_words(6)}(?:do|does|are|would|did) {_words(4)}"
+        r"(?:use|using|recommend|pay for|switching to)\b",
     ),
     _cue(
         0.5,
         "need,should,worth,use,where",
-        rf"(?:do|does|would|will|should|did) (?:i|we|you|anyone|a|an|my) {_words(3)}(?:need|get|buy|pay for) {_words(4)}{_PRODUCT}",
+        rf"(?:do|does|would|will|should|did) (?:i|we|you|anyone|a|an|my) {_words(3)}"
+        rf"(?:need|get|buy|pay for) {_words(4)}{_PRODUCT}",
         rf"is {_words(3)}{_PRODUCT} {_words(2)}worth\b",
         r"(?:what|which) [^.!?]{0,40}(?:should|can|could) (?:i|we) (?:use|get|buy|start with|switch to|move to|try)\b",
         r"where (?:do|should|can|would) (?:i|we|you) (?:go|start|look|(?:find|get|buy) " + _NOT_BUYING + r"\w)",
@@ -280,8 +309,9 @@ NAMED: tuple[Cue, ...] = (
     _cue(
         0.6,
         "need,want,like,love,after,seeking,look,search,use",
-        rf"(?:need|want|wanted|after|seeking|search of|could use|looking (?:for|at)|(?:'d|would) (?:like|love|prefer)|i'd (?:like|love|prefer)|"
-        rf"we'd (?:like|love|prefer)) (?:an?|some|any|one|something|the) {_words(3)}(?:way|place|{_PRODUCT})",
+        r"(?:need|want|wanted|after|seeking|search of|could use|looking (?:for|at)|"
+        r"(?:i'd|we'd|would) (?:like|love|prefer)) "
+        rf"(?:an?|some|any|one|something|the) {_words(3)}(?:way|place|{_PRODUCT})",
     ),
 )
 """Somebody asks for a thing by what it is called: look for these where the thing is named (``Naming``)."""
@@ -362,7 +392,8 @@ SELLING: tuple[Cue, ...] = (
         r"(?:how (?:to|i|we)|why (?:you|we|i)|the \d{1,3}|"
         r"\d{1,3} (?:[\w-]{1,20} ){0,3}(?:ways?|tips|tricks|tools|apps|things|reasons|steps?|lessons|mistakes|rules|"
         r"habits|ideas|examples|resources|sites|books|secrets|signs|questions|facts|features|plugins|templates)|"
-        r"\d{1,3} (?!year|month|week|day|people|employee|page|client)\w{1,30} (?:for|to|that|every|you))\b(?!.{0,300}\?)",
+        r"\d{1,3} (?!year|month|week|day|people|employee|page|client)\w{1,30} (?:for|to|that|every|you))\b"
+        r"(?!.{0,300}\?)",
     ),
     _cue(
         0.5,
@@ -395,8 +426,9 @@ SELLING: tuple[Cue, ...] = (
         0.5,
         "full,part,salary,benefits,401k,insurance,equal,experience,competitive,join our,internship,job ,resume,apply,"
         "position",
-        r"(?:\[?(?:full|part)[- ]time\]|full[- ]time (?:position|role|job|employee|opening|remote)|salary|benefits package|"
-        r"401k|health insurance|equal opportunity|internship|position)\b",
+        r"(?:full[- ]time (?:position|role|job|employee|opening|remote)|salary|benefits package|401k|health insurance|"
+        r"equal opportunity|internship|position)\b",
+        r"\[?(?:full|part)[- ]time\]",
         r"years?'? (?:of )?experience\b",
         r"competitive (?:pay|salary|compensation)\b",
         r"join our (?:team|company)\b",
@@ -672,4 +704,6 @@ GENERIC_STEMS: frozenset[str] = stems(
     "one two ten place set up out get take day week month year minute hour time"
 )
 """Words that say for whom or of what kind, not what a product is."""
-_KINDS: frozenset[str] = stems("tool software app service product platform solution system program suite package")
+_KINDS: frozenset[str] = stems(
+    "tool software app service product platform solution system program suite package firm agency company studio"
+)

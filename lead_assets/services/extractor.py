@@ -100,7 +100,7 @@ def _schema() -> str:
 
 @dataclass(frozen=True)
 class _Product:
-    """What the rules know of a product: the stems of its own words, what it is called, whether it is somebody's work."""
+    """What the rules know of a product: its own words' stems, what it is called, whether it is somebody's work."""
 
     stems: frozenset[str]
     naming: cues.Naming
@@ -127,8 +127,8 @@ class _Reading:
     """A document as the rules look at it.
 
     ``part`` is as much of the body as is read at all (contacts), ``opening`` the part of it where people say what they
-    want; ``head`` and ``rest`` are title and opening folded, as cues are looked for (a comment's head is its beginning).
-    ``nearness`` is the product's, of the whole document.
+    want; ``head`` and ``rest`` are title and opening folded, as cues are looked for (a comment's head is its
+    beginning). ``nearness`` is how near it is to the product.
     """
 
     title: str
@@ -145,10 +145,16 @@ class _Reading:
         title, body = request.title, request.body
         part, opening = cues.opening_and_end(body, HEAD_READ, TAIL_READ), cues.opening_and_end(body)
         head, rest = cues.folded_parts(title, body)
-        nearness = product.nearness(0.6 * product.overlap(head) + 0.4 * product.overlap(rest))
+        nearness = product.nearness(_topic(head, rest, product))
         named = cues.combined(cues.NAMED, product.naming.marked(head), product.naming.marked(rest))
         asking = _either(cues.combined(cues.ASKING, head, rest), NAMED_SHARE * nearness * named)
         return cls(title, part, opening, head, rest, nearness, asking, cues.combined(cues.SELLING, head, rest))
+
+
+def _topic(head: str, rest: str, product: _Product) -> float:
+    """How much of the product's words a document has: 0..1. In the head, calling it by its name is enough."""
+    in_head = max(0.8 * product.naming.occurs_in(head), product.overlap(head))
+    return 0.6 * in_head + 0.4 * product.overlap(rest) if rest.strip() else in_head
 
 
 def _either(one: float, other: float) -> float:

@@ -1,6 +1,6 @@
 """The way into PostgreSQL: an engine, checks that it is one we can use, and sessions that own a campaign."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -103,8 +103,8 @@ class Database:
             yield connection
 
     @contextmanager
-    def campaign(self, campaign_id: str) -> Iterator[CampaignSession]:
-        """A session that owns ``campaign_id``, waiting for another run's to end.
+    def campaign(self, campaign_id: str, say: Callable[[str], object] = lambda _: None) -> Iterator[CampaignSession]:
+        """A session that owns ``campaign_id``; if another run's does, says so and waits for it to end.
 
         Raises:
             CampaignBusy: the other run did not end within the lock's time limit.
@@ -112,21 +112,24 @@ class Database:
         """
         self.check()
         with self.connect() as connection:
-            self._lock(connection, campaign_id)
+            if not self._try_lock(connection, campaign_id):
+                say(f"Another run is writing campaign {campaign_id}; waiting for it to end.")
+                self._lock(connection, campaign_id)
             try:
                 yield CampaignSession(campaign_id, connection)
             finally:
                 # Closing the session in the server is what frees its lock, whatever state it is in.
                 connection.invalidate()
 
+    def _try_lock(self, connection: sa.Connection, campaign_id: str) -> bool:
+        with connection.begin():
+            return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(*_lock_key(campaign_id)))))
+
     def _lock(self, connection: sa.Connection, campaign_id: str) -> None:
         try:
             with connection.begin():
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(self._lock_timeout * 1000)}"))
-                connection.execute(
-                    sa.text("SELECT pg_advisory_lock(:namespace, hashtext(:campaign))"),
-                    {"namespace": CAMPAIGN_LOCKS, "campaign": campaign_id},
-                )
+                connection.execute(sa.select(sa.func.pg_advisory_lock(*_lock_key(campaign_id))))
         except DBAPIError as error:
             if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
                 raise
@@ -138,6 +141,10 @@ class Database:
     def close(self) -> None:
         """Close all idle connections."""
         self.engine.dispose()
+
+
+def _lock_key(campaign_id: str) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
+    return sa.cast(CAMPAIGN_LOCKS, sa.Integer), sa.func.hashtext(campaign_id)
 
 
 def _first_line(error: DBAPIError) -> str:

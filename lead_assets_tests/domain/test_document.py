@@ -1,6 +1,5 @@
 """Documents: what becomes of a Reddit object, however odd. Nothing in it is trusted, nothing is guessed."""
 
-import json
 import math
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -532,11 +531,3 @@ def test_cleaning_a_clean_text_changes_nothing_but_entities(text: str) -> None:
     once = clean(text.replace("&", ""), 100)
 
     assert clean(once, 100) == once
-
-
-@settings(deadline=None)
-@given(reddit_objects)
-def test_what_json_can_carry_is_read_the_same_after_a_round_trip(thing: dict[str, Any]) -> None:
-    again = json.loads(json.dumps(thing | {"name": "t3_a"}))
-
-    assert from_reddit(again, "archive") == from_reddit(thing | {"name": "t3_a"}, "archive")

@@ -195,9 +195,7 @@ def test_an_unknown_name_is_refused_with_its_origin_and_the_name_that_was_meant(
 
 
 def test_a_name_like_no_other_is_refused_with_where_the_names_are() -> None:
-    with pytest.raises(
-        SettingInvalid, match=r"^run config: there is no setting 'zzz'; the names are in .*settings\.py"
-    ):
+    with pytest.raises(SettingInvalid, match=r"^run config: there is no setting 'zzz'; the names are in "):
         resolve([Layer("run config", {"zzz": 1})])
 
 

@@ -1,4 +1,4 @@
-"""The whole graph on real servers: what each asset writes, reports and checks, and what it does when it is run again."""
+"""The whole graph on real servers: what each asset writes, reports and checks, and what a second run does."""
 
 import csv
 import json
@@ -313,7 +313,8 @@ def test_an_ungrounded_extraction_in_the_store_fails_its_check(world: World) -> 
     world.archive(asking())
     world.run()
     world.execute(
-        "UPDATE lead_assets.extractions SET extraction = jsonb_set(extraction, '{evidence}', '[\"never written here\"]')"
+        "UPDATE lead_assets.extractions SET extraction = "
+        "jsonb_set(extraction, '{evidence}', '[\"never written here\"]')"
     )
     check = checks(world.run(only=("extracted_leads",)))["extractions_grounded"]
     assert not check.passed

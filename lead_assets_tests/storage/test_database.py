@@ -118,6 +118,31 @@ def test_two_writers_of_one_campaign_exclude_each_other(database: Database) -> N
         pass
 
 
+def test_a_writer_that_waits_says_so_and_goes_on_when_the_other_ends(database_url: str) -> None:
+    patient = Database(database_url, lock_timeout_seconds=30)
+    said: list[str] = []
+    with patient.campaign("crm"):
+
+        def release_after(message: str) -> None:
+            said.append(message)
+            ending.set()
+
+        ending, ended = threading.Event(), threading.Event()
+
+        def second() -> None:
+            with patient.campaign("crm", release_after):
+                ended.set()
+
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert ending.wait(10)
+        assert not ended.is_set()
+    assert ended.wait(10)
+    thread.join()
+    patient.close()
+    assert said == ["Another run is writing campaign crm; waiting for it to end."]
+
+
 def test_a_lock_is_freed_when_its_connection_dies(database: Database) -> None:
     with pytest.raises(sa.exc.DBAPIError), database.campaign("crm") as session, session.transaction() as connection:
         connection.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
