@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from lead_assets.domain.campaign import CAMPAIGN_ID, Campaign
+from lead_assets.domain.campaign import CAMPAIGN_ID, Archive, Campaign, Subreddits
 from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError
-from lead_assets.domain.settings import Layer, resolve
+from lead_assets.domain.settings import WEIGHTS, Layer, resolve
 
 MAX_FILE_BYTES = 256 * 1024
 _SUFFIXES = (".yaml", ".yml")
@@ -38,16 +38,21 @@ def list_campaigns(folder: Path) -> list[CampaignFile]:
     Raises:
         CampaignInvalid: the folder cannot be read (which is not the same as an empty one).
     """
+    return [_try_read(path) for path in _paths(folder)]
+
+
+def _paths(folder: Path) -> list[Path]:
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith("."))
+        return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith("."))
     except OSError as error:
         raise CampaignInvalid(
             f"The campaign folder {folder} cannot be read ({error.strerror}); create it or set LEAD_ASSETS_CAMPAIGNS."
         ) from error
-    return [_try_read(path) for path in paths]
 
 
 def _try_read(path: Path) -> CampaignFile:
+    if path.suffix != _SUFFIXES[0] and (first := path.with_suffix(_SUFFIXES[0])).exists():
+        return CampaignFile(path, None, f"{path}: {first.name} is this campaign already; remove one of the two.")
     try:
         return CampaignFile(path, read_campaign(path), None)
     except LeadAssetsError as error:
@@ -65,7 +70,7 @@ def find_campaign(folder: Path, campaign_id: str) -> Campaign:
             path = folder / f"{campaign_id}{suffix}"
             if path.is_file():
                 return read_campaign(path)
-    ids = sorted(path.stem for suffix in _SUFFIXES for path in folder.glob(f"*{suffix}"))
+    ids = [path.stem for path in _paths(folder)]
     close = difflib.get_close_matches(campaign_id, ids, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(ids[:10]) or 'none yet'}."
     raise CampaignInvalid(f"There is no campaign {campaign_id!r} in {folder}; {hint}")
@@ -89,10 +94,17 @@ def read_campaign(path: Path) -> Campaign:
         raise CampaignInvalid(
             f"{path}: a campaign is a list of `key: value` lines with at least name, product, keywords."
         )
+    if "id" in content:
+        raise CampaignInvalid(
+            f"{path}, line {_line(node, ['id'])}: there is no key id; the file's name is the campaign's id."
+        )
     try:
         campaign = Campaign.model_validate({**content, "id": path.stem})
     except ValidationError as error:
         raise CampaignInvalid(_sentence(path, error, node)) from error
+    for name, value in campaign.settings.items():
+        if name not in WEIGHTS:
+            resolve([Layer(f"{path}, line {_line(node, ['settings', name])}", {name: value})])
     resolve([Layer(str(path), campaign.settings)])
     return _with_absolute_archive(campaign, path.parent)
 
@@ -114,35 +126,59 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
     """The document's nodes, which know their lines; a key written twice is an error, not the last one's silent win."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_merges_and_repeats(path, node)
         yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # PyYAML lets these through where a tag such as !!bool stands before a value that does not fit.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
         raise CampaignInvalid(f"{where}: not valid YAML ({problem}); check quotes and indentation there.") from error
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise CampaignInvalid(
-                    f"{path}, line {key.start_mark.line + 1}: {key.value} is written twice; keep one."
-                )
-            seen.add(key.value)
     return node
+
+
+def _refuse_merges_and_repeats(path: Path, node: yaml.Node | None) -> None:
+    """Refuse keys written twice, and merge keys, which a few lines can make grow without bounds."""
+    waiting, met = [node], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in met or not isinstance(node, yaml.CollectionNode):
+            continue
+        met.add(id(node))
+        if not isinstance(node, yaml.MappingNode):
+            waiting += node.value
+            continue
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = f"{path}, line {key.start_mark.line + 1}"
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise CampaignInvalid(f"{line}: a campaign has no use for merge keys (<<); write the keys out.")
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise CampaignInvalid(f"{line}: {key.value} is written twice; keep one.")
+                seen.add(key.value)
+            waiting += [key, value]
 
 
 def _sentence(path: Path, error: ValidationError, node: yaml.Node | None) -> str:
     first = error.errors()[0]
     location = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
+    if location[0] == "settings":
+        location = location[:2]  # what follows names the types that were tried
     key = ".".join(str(part) for part in location)
     line = _line(node, location)
     where = f"{path}, line {line}" if line else str(path)
     if first["type"] == "missing":
         return f"{where}: {key} is missing; add a line `{key}: …`."
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(location[-1]), list(Campaign.model_fields), n=1)
+        close = difflib.get_close_matches(str(location[-1]), _keys_beside(location), n=1)
         return f"{where}: there is no key {key}; {f'did you mean {close[0]}?' if close else 'take it out.'}"
     return f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}."
+
+
+def _keys_beside(location: list[Any]) -> list[str]:
+    parts = {"subreddits": Subreddits, "archive": Archive}
+    return list((parts[location[0]] if len(location) > 1 else Campaign).model_fields)
 
 
 def _line(node: yaml.Node | None, location: list[Any]) -> int | None:

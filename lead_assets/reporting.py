@@ -41,7 +41,7 @@ def safe_cell(value: object) -> object:
 
     Source: OWASP, CSV Injection.
     """
-    if isinstance(value, str) and value.lstrip().startswith(_FORMULA):
+    if isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)):
         return "'" + value
     return value
 
@@ -134,7 +134,8 @@ class RejectionLog:
                 "w", newline="", encoding="utf-8", dir=self.path.parent, prefix=".unfinished-", delete=False
             )
             if self.path.is_file():
-                self._file.write(self.path.read_text(encoding="utf-8"))
+                # Bytes: its line ends stay, whatever encoding somebody may have saved it in.
+                self._file.buffer.write(self.path.read_bytes())
             else:
                 csv.writer(self._file).writerow(REJECTION_COLUMNS)
         return self

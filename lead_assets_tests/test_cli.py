@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +52,7 @@ class Shell:
 
 
 @pytest.fixture
-def shell(
-    tmp_path: Path, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shell]:
+def shell(tmp_path: Path, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch) -> Shell:
     environment = {
         "DATABASE_URL": database_url,
         "TYPESENSE_URL": servers.typesense_url,
@@ -71,7 +68,7 @@ def shell(
     made = Shell(tmp_path, environment)
     made("up")
     made.campaign()
-    yield made
+    return made
 
 
 @pytest.fixture

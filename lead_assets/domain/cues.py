@@ -10,7 +10,7 @@ Every pattern takes linear time: repetitions are bounded.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -67,13 +67,18 @@ _BUYING = (
 )
 _I = r"(?:i|we)(?:'m|'re| am| are| have| 've|'ve)?(?: also| really| now| currently| just| recently| finally)?"
 _THING = r"(?:app|software|tool|program|system|service|platform|solution|provider)\b"
-_THING_FOR = (
-    r"(?!(?:how|why|when|what|which|who|the|my|our|your|this|these|that|i|we|it|free|new|introducing|every|no|not|"
-    r"\d{1,4}) )"
-    r"(?:(?:an?|one|some|any) )?(?:(?!(?:for|of|on|about|to|in|by|with|from|as) )\w[\w'-]{0,20} ){0,3}"
-    rf"{_THING} (?:for|to|that|which|where|with)\b"
-)
-"""A title that is nothing but what is wanted: "Tool to manage clients". Who tells of several has a list."""
+
+
+def _thing_for(thing: str) -> str:
+    """A title that is nothing but what is wanted: "Tool to manage clients". Who tells of several has a list."""
+    return (
+        r"(?!(?:how|why|when|what|which|who|the|my|our|your|this|these|that|i|we|it|free|new|introducing|every|no|not|"
+        r"\d{1,4}) )(?:(?:an?|one|some|any) )?"
+        r"(?:(?!(?:for|of|on|about|to|in|by|with|from|as) )\w[\w'-]{0,20} ){0,3}"
+        rf"{thing} (?:for|to|that|which|where|with)\b"
+    )
+
+
 _NOT_BUYING = (
     r"(?!(?:\w{1,12} ){0,2}(?:work|jobs?|clients|customers|projects|gigs?|feedback|testers|beta|employment|"
     r"opportunit|investors|internship|co-?founder|partners))"
@@ -143,7 +148,7 @@ ASKING: tuple[Cue, ...] = (
     _opening(
         0.5,
         "app,software,tool,program,system,service,platform,solution,provider",
-        _THING_FOR,
+        _thing_for(_THING),
     ),
     # looking and needing
     _cue(
@@ -170,7 +175,9 @@ ASKING: tuple[Cue, ...] = (
         "need,want,seek,like,love,require,after",
         r"(?:i'd|we'd|i would|we would) (?:really |also )?(?:like|love) (?:an?|one|some(?:one|thing)?)\b",
         r"(?:i'm|we're|i am|we are) after (?:an?|some|something)\b",
-        _I + r" (?:need|want|seek|require|would like) (?:an?|some(?:one|thing)?|"
+        r"(?<! do )"  # "do I need a ticket" wants to know
+        + _I
+        + r" (?:need|want|seek|require|would like) (?:an?|some(?:one|thing)?|"
         r"to (?:find|hire|buy|get|build|create|make|have|switch|start|set ?up|redesign|redo))\b",
     ),
     _opening(
@@ -290,7 +297,7 @@ NAMED: tuple[Cue, ...] = (
         r"(?:what|anything)(?:'s| is| else is) out there\b",
         r"any \w{1,15} (?:here )?(?:found|using|uses?)\b",
     ),
-    _opening(0.4, "software", _THING_FOR),
+    _opening(0.4, "software", _thing_for("software")),
     _cue(
         0.4,
         "what,which",
@@ -487,14 +494,14 @@ def folded_parts(title: str, body: str) -> tuple[str, str]:
 
     A comment has no title: it says what it wants where it begins, so that its beginning counts as one.
     """
-    if not title.strip():
-        title, body = body[:TITLE_CHARACTERS], body[TITLE_CHARACTERS:]
-    return fold(title), fold(opening_and_end(body))
+    head = fold(title)
+    if not head.strip():
+        head, body = fold(body[:TITLE_CHARACTERS]), body[TITLE_CHARACTERS:]
+    return head, fold(opening_and_end(body))
 
 
-def combined(cues: Iterable[Cue], title: str, body: str) -> float:
+def combined(cues: Sequence[Cue], title: str, body: str) -> float:
     """How strongly a folded title and a folded body together show ``cues``: 0..1."""
-    cues = tuple(cues)
     return 1.0 - (1.0 - strength(cues, title)) * (1.0 - strength(cues, body, BODY_SHARE))
 
 

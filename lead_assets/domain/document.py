@@ -182,7 +182,8 @@ def _fullname(thing: Mapping[str, object]) -> str:
     if name:
         return name
     prefix = "t1_" if "body" in thing and "title" not in thing else "t3_"
-    name = _match(_FULLNAME, f"{prefix}{thing.get('id')}")
+    number = thing.get("id")
+    name = _match(_FULLNAME, f"{prefix}{number}") if isinstance(number, str) else None
     if name:
         return name
     raise MalformedDocument("no usable id or name")

@@ -201,7 +201,8 @@ def _tally(gate: Gate, frame: pd.DataFrame, verdict: Verdict) -> Tally:
 def gate_digest(settings: Settings, unknown_policy: UnknownPolicy) -> str:
     """Hash of what the metadata gates decide by; the de-duplication TTL is no part of it, as it judges no document."""
     rules = {gate.setting: gate.threshold(settings) for gate in METADATA_GATES if gate is not DEDUPLICATION}
-    unknown = {name: policy for name, policy in sorted(unknown_policy.items()) if policy == "reject"}
+    names = [gate.name for gate in METADATA_GATES]
+    unknown = {name: policy for name, policy in unknown_policy.items() if policy == "reject" and name in names}
     return hashlib.sha256(json.dumps([rules, unknown], sort_keys=True).encode()).hexdigest()[:16]
 
 

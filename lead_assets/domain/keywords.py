@@ -15,7 +15,7 @@ _TERM = re.compile(r'"([^"]*)"|(\S+)')
 def _word_forms(word: str) -> str:
     """A pattern for ``word``, its plurals, and its singular if it looks like a plural itself."""
     forms = [word, f"{word}s", f"{word}es"]
-    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+    if len(word) > 2 and word.endswith("s") and not word.endswith("ss"):
         forms.append(word[:-1])
     if len(word) > 4 and word.endswith("es"):
         forms.append(word[:-2])
@@ -26,7 +26,7 @@ def _stem(word: str) -> str:
     """A part that every form of ``word`` contains."""
     if len(word) > 4 and word.endswith("es"):
         return word[:-2]
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    return word[:-1] if len(word) > 2 and word.endswith("s") and not word.endswith("ss") else word
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,11 @@ class Keyword:
     def occurs_in(self, folded: str) -> bool:
         """Whether the keyword occurs in ``folded``, a case-folded text."""
         # Substring search costs a tenth of a pattern, and rules nearly every text out.
-        return all(stem in folded for stem in self._stems) and all(p.search(folded) for p in self._patterns)
+        return (
+            bool(self.terms)
+            and all(stem in folded for stem in self._stems)
+            and all(p.search(folded) for p in self._patterns)
+        )
 
 
 class KeywordMatcher:

@@ -104,6 +104,7 @@ class Settings(BaseModel):
         )
 
 
+WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
 NAMES: tuple[str, ...] = tuple(name.upper() for name in Settings.model_fields)
 
 

@@ -50,7 +50,8 @@ LEAD_CONFIDENCE = 0.35
 OFF_TOPIC = 0.6
 """How much asking counts in a text that shares no word with the product; texts that come here are on topic by their
 keywords and vectors already, and the product's words are few."""
-NAMED_SHARE = 0.5
+BY_NAME_SHARE, BY_KIND_SHARE = 0.8, 0.5
+"""How much asking for a thing counts where the title calls the product by its name, and where it only says "app"."""
 SELLING_SHARE = 0.9
 MOST_QUOTES = 3
 SENTENCES_READ = 6
@@ -145,16 +146,16 @@ class _Reading:
         title, body = request.title, request.body
         part, opening = cues.opening_and_end(body, HEAD_READ, TAIL_READ), cues.opening_and_end(body)
         head, rest = cues.folded_parts(title, body)
-        nearness = product.nearness(_topic(head, rest, product))
+        by_name = product.naming.occurs_in(head)
+        # Calling it by its name is nearly as good as two of its words.
+        in_head = max(0.8 * by_name, product.overlap(head))
+        topic = 0.6 * in_head + 0.4 * product.overlap(rest) if rest.strip() else in_head
+        nearness = product.nearness(topic)
         named = cues.combined(cues.NAMED, product.naming.marked(head), product.naming.marked(rest))
-        asking = _either(cues.combined(cues.ASKING, head, rest), NAMED_SHARE * nearness * named)
+        asking = _either(
+            cues.combined(cues.ASKING, head, rest), (BY_NAME_SHARE if by_name else BY_KIND_SHARE) * nearness * named
+        )
         return cls(title, part, opening, head, rest, nearness, asking, cues.combined(cues.SELLING, head, rest))
-
-
-def _topic(head: str, rest: str, product: _Product) -> float:
-    """How much of the product's words a document has: 0..1. In the head, calling it by its name is enough."""
-    in_head = max(0.8 * product.naming.occurs_in(head), product.overlap(head))
-    return 0.6 * in_head + 0.4 * product.overlap(rest) if rest.strip() else in_head
 
 
 def _either(one: float, other: float) -> float:
@@ -196,7 +197,7 @@ def _telling_sentences(document: _Reading, product: _Product) -> list[str]:
 
 
 def _need(folded: str, product: _Product) -> float:
-    named = cues.strength(cues.NAMED, product.naming.marked(folded), NAMED_SHARE)
+    named = cues.strength(cues.NAMED, product.naming.marked(folded), BY_KIND_SHARE)
     return _either(cues.strength(cues.ASKING, folded), named)
 
 

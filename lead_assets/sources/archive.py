@@ -6,12 +6,13 @@ A file is streamed, so its size does not matter. One bad line never stops a craw
 import html
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pandas as pd
 import zstandard
@@ -26,7 +27,10 @@ ZSTD_WINDOW = 2**31
 """The monthly dumps are compressed with a window of up to 2 GiB."""
 MAX_LINE_BYTES = 16 * 2**20
 """A Reddit object is a few kilobytes; a longer line is no record, and must not fill the memory."""
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+"""What a frame begins with, or a skippable frame, which pzstd writes first."""
+_END = b"\x00end of archive\n"
+"""A line that we add to every compressed file as a frame of its own: where it does not come out, the file was cut."""
 
 
 class ArchiveSource:
@@ -40,7 +44,7 @@ class ArchiveSource:
         Raises:
             SourceNotFound: there is no such file.
         """
-        if not path.is_file():
+        if not _is_file(path):
             raise SourceNotFound(f"There is no archive file at {path}; give the path of an .ndjson or .zst file.")
         self.path = path
         self.counts = SourceCounts()
@@ -53,43 +57,69 @@ class ArchiveSource:
             SourceFailed: the file cannot be read on.
         """
         batch: list[Document] = []
-        for thing in self._things():
-            document = self._match(thing, campaign)
-            if document is None:
-                continue
-            batch.append(document)
-            if len(batch) >= self._batch_documents:
-                yield batch
-                batch = []
+        failure: SourceFailed | None = None
+        try:
+            for document in self._documents(campaign):
+                batch.append(document)
+                if len(batch) >= self._batch_documents:
+                    yield batch
+                    batch = []
+        except SourceFailed as error:
+            failure = error
         if batch:
             yield batch
+        if failure:
+            raise failure
 
     def look_up(self, frame: pd.DataFrame) -> pd.DataFrame:
         """``frame`` as it is: an archive's records carry all the facts there are."""
         return frame
 
-    def _things(self) -> Iterator[dict[str, object]]:
-        """Every Reddit object in the file; other lines are counted as malformed."""
-        with self.path.open("rb") as raw, _decompressed(raw) as stream:
-            for number, line in enumerate(self._lines(stream), start=1):
-                if not line.strip():
-                    continue
-                self.counts.read += 1
-                thing = self._parse(number, line)
-                if thing is not None:
-                    yield thing
+    def _documents(self, campaign: Campaign) -> Iterator[Document]:
+        matched = (self._match(number, thing, campaign) for number, thing in self._things())
+        return (document for document in matched if document is not None)
 
-    def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
+    def _things(self) -> Iterator[tuple[int, dict[str, object]]]:
+        """Every Reddit object in the file with its line's number; other lines are counted as malformed."""
+        for number, line in enumerate(self._lines(), start=1):
+            if line is not None and not line.strip():
+                continue
+            self.counts.read += 1
+            thing = self._parse(number, line)
+            if thing is not None:
+                yield number, thing
+
+    def _lines(self) -> Iterator[bytes | None]:
+        """The file's lines; None for one that is too long.
+
+        Raises:
+            SourceFailed: the file cannot be read to its end.
+        """
         try:
-            while line := stream.readline(MAX_LINE_BYTES):
-                yield line
+            with self.path.open("rb") as raw, _decompressed(raw) as (stream, end):
+                while line := stream.readline(MAX_LINE_BYTES):
+                    if line == end:
+                        return
+                    whole = line.endswith(b"\n") or len(line) < MAX_LINE_BYTES
+                    yield line if whole else None
+                    while not whole:
+                        rest = stream.readline(MAX_LINE_BYTES)
+                        whole = rest.endswith(b"\n") or len(rest) < MAX_LINE_BYTES
         except (zstandard.ZstdError, OSError) as error:
-            raise SourceFailed(
-                f"{self.path} cannot be read past record {self.counts.read} ({error}); "
-                "what came before is stored; fetch the file again and repeat the run."
-            ) from error
+            raise self._failure(str(error)) from error
+        if end is not None:
+            raise self._failure("it ends in the middle of a compressed frame")
 
-    def _parse(self, number: int, line: bytes) -> dict[str, object] | None:
+    def _failure(self, why: str) -> SourceFailed:
+        return SourceFailed(
+            f"{self.path} cannot be read past record {self.counts.read} ({why}); "
+            "what came before is stored; fetch the file again and repeat the run."
+        )
+
+    def _parse(self, number: int, line: bytes | None) -> dict[str, object] | None:
+        if line is None:
+            self.counts.add_malformed(f"line {number}", f"longer than {MAX_LINE_BYTES // 2**20} MiB")
+            return None
         try:
             thing = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -100,7 +130,7 @@ class ArchiveSource:
             return None
         return thing
 
-    def _match(self, thing: Mapping[str, object], campaign: Campaign) -> Document | None:
+    def _match(self, number: int, thing: Mapping[str, object], campaign: Campaign) -> Document | None:
         # Most records match nothing: ask that of the raw text before a document is made of it.
         if not campaign.matched_keywords(_raw_text(thing)):
             return None
@@ -110,7 +140,7 @@ class ArchiveSource:
         try:
             document = from_reddit(thing, self.name)
         except MalformedDocument as error:
-            self.counts.add_malformed(f"record {self.counts.read}", str(error))
+            self.counts.add_malformed(f"line {number}", str(error))
             return None
         keywords = campaign.matched_keywords(document.own_text) if campaign.wants(document) else []
         if not keywords:
@@ -119,17 +149,52 @@ class ArchiveSource:
         return replace(document, matched_keywords=tuple(keywords))
 
 
+class _WithEnd:
+    """A compressed file and one more frame, of the line ``_END``."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._last = zstandard.ZstdCompressor().compress(b"\n" + _END)
+
+    def read(self, size: int) -> bytes:
+        wanted = size - len(self._last)
+        chunk = self._raw.read(wanted)
+        if len(chunk) < wanted:
+            chunk, self._last = chunk + self._last, b""
+        return chunk
+
+
+class _Decompressed(io.RawIOBase):
+    """What a file decompresses to, a block at a time: what stands before damage is given before the error."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
+        self._reader = decompressor.stream_reader(_WithEnd(raw), read_across_frames=True)  # type: ignore[arg-type]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._reader.readinto1(buffer)
+
+
 @contextmanager
-def _decompressed(raw: BinaryIO) -> Iterator[BinaryIO]:
-    """``raw`` as it is, or what it decompresses to."""
-    compressed = raw.read(len(_ZSTD_MAGIC)) == _ZSTD_MAGIC
+def _decompressed(raw: BinaryIO) -> Iterator[tuple[BinaryIO, bytes | None]]:
+    """``raw`` as it is, or what it decompresses to and the line that must be its last."""
+    compressed = _ZSTD_MAGIC.match(raw.read(4)) is not None
     raw.seek(0)
     if not compressed:
-        yield raw
+        yield raw, None
         return
-    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
-    with io.BufferedReader(decompressor.stream_reader(raw, read_across_frames=True), 2**20) as stream:  # type: ignore[arg-type]
-        yield stream
+    with io.BufferedReader(_Decompressed(raw), 2**20) as stream:
+        yield stream, _END
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _raw_text(thing: Mapping[str, object]) -> str:

@@ -17,6 +17,13 @@ ASKING = [
     "Who do you use as your web host?",
     "Thinking of switching from QuickBooks, what are my options",
     "Need help choosing a newsletter service",
+    "Who is your favourite host",
+    "Tool to manage tenants, keys and 11 spreadsheets",
+    "Alternative to Basecamp for two people",
+    "Small gym, need a booking page and I can not keep up",
+    "Is Trello worth $10 a month?",
+    "What do small landlords use for rent reminders?",
+    "We would really like a simpler calendar",
 ]
 SELLING = [
     "[For Hire] Web designer with ten years of practice",
@@ -27,6 +34,16 @@ SELLING = [
     "11 awesome tools for designers",
     "What do you think of my landing page?",
     "A beginner's guide to bookkeeping",
+    "Looking for a CRM? Try ours free for 30 days",
+    "I tested 12 hosts so you don't have to",
+]
+ASKING_BY_NAME = [
+    "Which crm for a piano tuner",
+    "Any crm that handles deposits properly",
+    "Do I need a crm",
+    "Crm for a boat yard",
+    "After a crm with custom fields",
+    "Should we get a crm",
 ]
 NEITHER = ["Bitcoin falls again", "My cat sleeps all day"]
 
@@ -64,13 +81,61 @@ def test_who_does_neither_is_left_alone(title: str) -> None:
     assert cues.asking_cue(title, "") == cues.selling_cue(title, "") == 0
 
 
-def test_a_title_weighs_more_than_a_body() -> None:
+def test_a_cue_weighs_more_in_a_title_than_in_the_body_below_a_title() -> None:
     words = "Can anyone recommend a good CRM"
-    assert cues.asking_cue(words, "") > cues.asking_cue("", words) > 0
+    assert cues.asking_cue(words, "Two of us") > cues.asking_cue("Two of us", words) > 0
+
+
+def test_where_there_is_no_title_the_beginning_of_the_body_counts_as_one() -> None:
+    words = "Can anyone recommend a good CRM"
+    assert cues.asking_cue("", words) == cues.asking_cue("\u200b ", words) == cues.asking_cue(words, "")
+    assert cues.asking_cue("", "x" * cues.TITLE_CHARACTERS + f" {words}") < cues.asking_cue("", words)
 
 
 def test_curly_quotes_markup_and_case_do_not_hide_a_cue() -> None:
     assert cues.asking_cue("**WHAT\u2019S THE BEST** crm", "") == cues.asking_cue("what's the best crm", "") > 0
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202e"])
+def test_characters_without_width_do_not_hide_a_cue(invisible: str) -> None:
+    assert cues.fold(f"reco{invisible}mmend") == cues.fold("recommend")
+
+
+def test_a_title_that_lists_things_does_not_ask_for_one() -> None:
+    assert cues.asking_cue("Handy tools for designers", "") == 0
+    assert cues.asking_cue("A note for systems that read this", "") == 0
+
+
+@pytest.mark.parametrize("title", ASKING_BY_NAME)
+def test_a_question_after_something_by_its_name_is_heard_where_the_name_is_known(title: str) -> None:
+    folded, naming = cues.fold(title), cues.Naming.of("A simple CRM for small shops")
+    assert cues.strength(cues.NAMED, naming.marked(folded)) >= 0.4
+    assert cues.strength(cues.NAMED, cues.Naming.of("").marked(folded)) == 0
+
+
+@pytest.mark.parametrize(
+    ("product", "named", "other"),
+    [
+        ("A simple CRM for small businesses: contacts, notes", ["a crm", "CRMs?"], ["contacts", "crmx"]),
+        ("Invoicing and bookkeeping software", ["an invoice", "our bookkeeper"], ["software"]),
+        ("Project management software for agencies", ["project management", "project-management"], ["a project"]),
+        ("An accounting firm for startups", ["accountants"], ["a firm"]),
+        ("C++ (and more) [consulting", ["consulting"], ["c"]),
+        ("", [], ["", "software"]),
+        ("Software", [], ["software"]),
+    ],
+)
+def test_a_product_is_called_by_what_its_first_clause_lists(product: str, named: list[str], other: list[str]) -> None:
+    naming = cues.Naming.of(product)
+    assert all(naming.occurs_in(cues.fold(text)) for text in named)
+    assert not any(naming.occurs_in(cues.fold(text)) for text in other)
+
+
+@given(st.text(max_size=200), st.text(max_size=300))
+def test_marking_names_only_adds_to_a_text(product: str, text: str) -> None:
+    folded, naming = cues.fold(text), cues.Naming.of(product)
+    assert len(naming.marked(folded)) >= len(folded)
+    assert (naming.marked(folded) != folded) == naming.occurs_in(folded)
 
 
 def test_words_within_links_are_no_cues() -> None:
@@ -78,16 +143,16 @@ def test_words_within_links_are_no_cues() -> None:
     assert cues.selling_cue("", "https://example.com/check-out/tutorial") == 0
 
 
-@pytest.mark.parametrize("cue", [*cues.ASKING, *cues.SELLING], ids=lambda cue: cue.hints[0])
+@pytest.mark.parametrize("cue", [*cues.ASKING, *cues.NAMED, *cues.SELLING], ids=lambda cue: cue.hints[0])
 def test_a_cue_has_a_sane_weight_and_hints(cue: cues.Cue) -> None:
     assert 0 < cue.weight < 1
     assert all(cue.hints)
 
 
-@pytest.mark.parametrize("text", [*ASKING, *SELLING])
+@pytest.mark.parametrize("text", [*ASKING, *ASKING_BY_NAME, *SELLING])
 def test_hints_never_rule_out_what_the_pattern_matches(text: str) -> None:
-    folded = cues.fold(text)
-    for cue in (*cues.ASKING, *cues.SELLING):
+    folded = cues.Naming.of("A CRM").marked(cues.fold(text))
+    for cue in (*cues.ASKING, *cues.NAMED, *cues.SELLING):
         assert cue.occurs_in(folded) == bool(cue.pattern.search(folded))
 
 
@@ -156,13 +221,14 @@ def test_urgency_is_what_the_words_say(text: str, level: str) -> None:
 
 def test_forms_of_a_word_have_one_stem() -> None:
     assert {cues.stem(word) for word in ("invoice", "invoices", "invoicing")} == {"invoic"}
+    assert cues.stem("accountant") == cues.stem("accounting")
     assert cues.stem("es") == "es"
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_takes_no_more_than_linear_time(text: str) -> None:
     began = time.perf_counter()
-    for pattern in [cue.pattern for cue in (*cues.ASKING, *cues.SELLING)]:
+    for pattern in [cue.pattern for cue in (*cues.ASKING, *cues.NAMED, *cues.SELLING)]:
         assert isinstance(pattern, re.Pattern)
         pattern.search(text)
     cues.asking_cue(text[:300], text)
