@@ -61,7 +61,7 @@ def leads(
         with database.campaign(brief.campaign.id, context.log.info) as session:
             with phases.measured("write"), session.transaction() as connection:
                 rows = lead_rows(connection, brief, extractor)
-                written, cleared = write_extracted(connection, brief.campaign.id, rows)
+                counts = write_extracted(connection, brief.campaign.id, rows)
             with session.transaction() as connection:
                 best = read_qualified(connection, brief.campaign.id, limit=10)
                 examples = to_rows(best[["reddit_id", "relevance_score", "subreddit", "reddit_url"]])
@@ -69,7 +69,7 @@ def leads(
                     connection,
                     context,
                     row_count=count_rows(connection, qualified_leads, brief.campaign.id),
-                    counts={"written": written, "cleared": cleared},
+                    counts=counts,
                     phases=phases,
                     extra={
                         "funnel": read_funnel(connection, brief.campaign.id),

@@ -164,13 +164,13 @@ def print_explanation(explanation: dict[str, Any]) -> None:
     """Print an explanation for a person."""
     console.print(cell(f"{explanation['reddit_id']}: {explanation['outcome']}"), style="bold")
     console.print(cell(explanation["title"], 160))
-    console.print(cell(explanation["url"]), style="blue")
+    console.print(cell(explanation["url"]), style="blue", soft_wrap=True)
     gates = Table(title="Gates, in order", title_justify="left")
-    for column in ("gate", "observed", "threshold", "outcome", "setting", "set by"):
-        gates.add_column(column)
+    for column in ("gate", "observed", "threshold", "outcome", "threshold set by"):
+        gates.add_column(column, no_wrap=column == "gate")
     for row in explanation["gates"]:
         observed = "–" if row["observed"] is None else f"{row['observed']:g}"
-        gates.add_row(row["gate"], observed, f"{row['threshold']}", row["outcome"], row["setting"], row["set_by"])
+        gates.add_row(row["gate"], observed, f"{row['threshold']}", row["outcome"], row["set_by"])
     console.print(gates)
     if explanation["score"]:
         _print_score(explanation["score"])

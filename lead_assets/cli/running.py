@@ -177,8 +177,8 @@ def print_funnel(outcome: Mapping[str, Any]) -> None:
     table.add_column("step")
     table.add_column("stored", justify="right")
     table.add_column("this run", justify="right")
-    duplicates = f", {crawl.get('duplicates', 0)} known" if crawl.get("duplicates") else ""
-    table.add_row("crawled", str(funnel["crawled"]), f"{crawl.get('judged', 0)} new{duplicates}")
+    known = f", {crawl['duplicates']} known" if crawl.get("duplicates") else ""
+    table.add_row("crawled", str(funnel["crawled"]), f"{crawl.get('judged', 0)} judged{known}")
     for gate in METADATA_GATES[1:]:
         rejected = funnel["rejected"].get(gate.name, 0)
         table.add_row(f"  rejected by {gate.name}", str(rejected), str(crawl.get(f"rejected_{gate.name}", 0)))
@@ -189,7 +189,7 @@ def print_funnel(outcome: Mapping[str, Any]) -> None:
     table.add_row("  near-duplicates", str(funnel["near_duplicates"]), str(rank.get("near_duplicates", 0)))
     extract, persist = this_run.get("extracted_leads", {}), this_run.get("leads", {})
     table.add_row("extracted", str(funnel["extracted"]), str(extract.get("extracted", 0)))
-    table.add_row("leads", str(funnel["leads"]), f"{persist.get('written', 0)} rows changed")
+    table.add_row("leads", str(funnel["leads"]), f"{persist.get('leads', 0)} written")
     console.print(table)
     if did_nothing(this_run):
         console.print(f"Nothing new to do for {outcome['campaign']}: everything was crawled, read and stored before.")

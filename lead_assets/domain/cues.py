@@ -316,9 +316,9 @@ NAMED: tuple[Cue, ...] = (
     _cue(
         0.6,
         "need,want,like,love,after,seeking,look,search,use",
-        r"(?:need|want|wanted|after|seeking|search of|could use|looking (?:for|at)|"
+        r"(?:need|want|wanted|(?:i'm|we're|am|are) after|seeking|search of|could use|looking (?:for|at)|"
         r"(?:i'd|we'd|would) (?:like|love|prefer)) "
-        rf"(?:an?|some|any|one|something|the) {_words(3)}(?:way|place|{_PRODUCT})",
+        rf"(?:an?|some|any|one|something|the right) {_words(3)}(?:way|place|{_PRODUCT})",
     ),
 )
 """Somebody asks for a thing by what it is called: look for these where the thing is named (``Naming``)."""
@@ -359,6 +359,14 @@ SELLING: tuple[Cue, ...] = (
         r"launch(?:ed|ing)? (?:my|our|an?|today|soon|on)\b",
         r"(?:now|is|are|we're|went) live\b",
     ),
+    # a need named only to answer it
+    _opening(
+        0.8,
+        "?",
+        r"(?:still )?(?:looking for|need|want|tired of|sick of|fed up with|struggling with|drowning in)\b[^?!.]{1,100}\? "
+        r"(?:then )?(?:try|meet|introducing|check|use|get|let (?:us|me)|look no further|say |dm|pm|message|contact|call|"
+        r"email|my |our |(?:i|we)(?:'ve|'ll|'re| have| can| will| are| offer| build| make| built| made| do)\b)",
+    ),
     # showing
     _cue(
         0.6,
@@ -373,10 +381,11 @@ SELLING: tuple[Cue, ...] = (
     ),
     _cue(
         0.5,
-        "feedback,thoughts,opinion,criti,review,think,look",
+        "feedback,thoughts,opinion,criti,review,think,look,survey,questionnaire,thesis,research",
         r"(?:feedback|thoughts|opinions?|critique|criticism|review)\b.{0,30}\b(?:on|about|of|for) (?:my|our)\b",
         r"what do you (?:guys )?think (?:of|about) (?:my|our|this|the)\b",
         r"review my\b",
+        r"(?:survey|questionnaire|my (?:thesis|research))\b",
         r"how does it look\b",
     ),
     _cue(
@@ -393,6 +402,7 @@ SELLING: tuple[Cue, ...] = (
         r"kickstarter\b",
     ),
     # teaching and telling
+    _cue(0.8, "in this", r"in this (?:guide|article|video|tutorial|episode|post,? (?:i|we|you))\b"),
     _opening(
         0.5,
         "how,why,1,2,3,4,5,6,7,8,9",
@@ -413,7 +423,8 @@ SELLING: tuple[Cue, ...] = (
     ),
     _cue(
         0.4,
-        " guide,tips,tricks,list of,resource,here",
+        " guide,read more,tips,tricks,list of,resource,here",
+        r"read more\b",
         r"(?:an?|the|my|quick|complete|ultimate|beginner'?s?) guide\b",
         r"(?:tips|tricks) (?:for|to|on|and|from)\b",
         r"list of\b",

@@ -40,11 +40,11 @@ def write_stubs(connection: sa.Connection, campaign_id: str, model: str) -> int:
     return connection.execute(statement).rowcount
 
 
-def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> tuple[int, int]:
+def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> dict[str, int]:
     """Fill in ``extracted_data`` and ``relevance_score`` of ``rows`` and clear those of all other leads.
 
     ``rows`` have ``campaign_id, reddit_id, extracted_data, relevance_score``. Rows that say what is stored already are
-    left alone. Returns how many leads were written and how many cleared.
+    left alone. Returns counts of rows: ``written``, ``leads`` (those of them that say so), ``cleared``.
     """
     stored = {
         reddit_id: (data, relevance)
@@ -55,7 +55,7 @@ def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[
         )
     }
     new = [row for row in rows if stored.get(row["reddit_id"]) != (row["extracted_data"], row["relevance_score"])]
-    written = update_existing(connection, leads, new, touch="updated_at")
+    update_existing(connection, leads, new, touch="updated_at")
     obsolete = sorted(stored.keys() - {row["reddit_id"] for row in rows})
     clearing = (
         sa.update(leads)
@@ -66,7 +66,8 @@ def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[
         .values(extracted_data=sa.null(), relevance_score=None, updated_at=sa.func.now())
     )
     cleared = connection.execute(clearing, {"ids": obsolete}).rowcount if obsolete else 0
-    return written, cleared
+    found = sum(row["extracted_data"]["is_lead"] for row in new)
+    return {"written": len(new), "leads": found, "cleared": cleared}
 
 
 def read_qualified(

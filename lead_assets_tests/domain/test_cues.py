@@ -35,6 +35,9 @@ SELLING = [
     "What do you think of my landing page?",
     "A beginner's guide to bookkeeping",
     "Looking for a CRM? Try ours free for 30 days",
+    "Need a website? DM me",
+    "Tired of spreadsheets? Meet Foobar",
+    "What CRM do you use? A survey for my thesis",
     "I tested 12 hosts so you don't have to",
 ]
 ASKING_BY_NAME = [
