@@ -363,9 +363,9 @@ SELLING: tuple[Cue, ...] = (
     _opening(
         0.8,
         "?",
-        r"(?:still )?(?:looking for|need|want|tired of|sick of|fed up with|struggling with|drowning in)\b[^?!.]{1,100}\? "
-        r"(?:then )?(?:try|meet|introducing|check|use|get|let (?:us|me)|look no further|say |dm|pm|message|contact|call|"
-        r"email|my |our |(?:i|we)(?:'ve|'ll|'re| have| can| will| are| offer| build| make| built| made| do)\b)",
+        r"(?:looking for|need|want|tired of|sick of|fed up with|struggling with|drowning in)\b[^?!.]{1,100}\? "
+        r"(?:try|meet|introducing|check|use|get|let (?:us|me)|look no further|say |dm|pm|message|contact|call|email|"
+        r"my |our |(?:i|we)(?:'ve|'ll|'re| have| can| will| are| offer| build| make| built| made| do)\b)",
     ),
     # showing
     _cue(

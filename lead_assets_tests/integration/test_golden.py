@@ -13,6 +13,7 @@ from lead_assets_tests.conftest import SHARED, World, checks, metadata
 
 GOLDEN = SHARED / "golden"
 ARCHIVE = SHARED / "data" / "reddit" / "submissions_2013.ndjson.zst"
+DEVTOOLS = SHARED / "data" / "reddit" / "submissions_2020_devtools.ndjson.zst"
 
 pytestmark = pytest.mark.skipif(not ARCHIVE.is_file(), reason="the shared Reddit data is not beside the project")
 
@@ -69,6 +70,25 @@ def test_labelled_leads_come_first_and_no_gate_loses_them(world: World, name: st
     assert found["lead_recall"] >= 0.95
     assert found["ndcg@10"] >= 0.80
     assert found["average_precision"] >= 0.65
+
+
+def test_an_archive_with_facts_meets_the_gates_that_need_them(world: World) -> None:
+    """Posts of 2020: upvote ratio and NSFW reject, subscribers are known, karma is unknown throughout."""
+    world.campaign(
+        "monetisation",
+        product="An ad network and in-app purchase toolkit that lets Android developers earn money with their apps.",
+        keywords=["ad network", "admob", "monetize app", "monetization", "monetisation", "in-app purchase"],
+        archive={"path": str(DEVTOOLS), "as_of": "2020-11-30"},
+    )
+
+    result = world.run("monetisation", only=("crawled_documents",))
+
+    found = {name: check.metadata for name, check in checks(result).items()}
+    assert found["upvote_ratio"]["rejected"].value > 0
+    assert found["nsfw"]["rejected"].value > 0
+    assert found["subreddit_subscribers"]["unknown"].value == 0
+    assert found["author_karma"]["unknown"].value == found["author_karma"]["evaluated"].value > 100
+    assert checks(result)["author_karma"].passed
 
 
 def test_nothing_of_the_shared_data_is_in_the_project() -> None:
