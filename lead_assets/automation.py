@@ -1,16 +1,36 @@
 """The job: the whole graph for one campaign."""
 
+from typing import Any
+
 import dagster as dg
 
 from lead_assets.assets.stages import GROUP
+from lead_assets.domain.errors import LeadAssetsError
+from lead_assets.partitions import campaigns
+from lead_assets.resources import RunSettings
 
 JOB = "campaign_job"
+
+
+def launchpad_config(campaign_id: str) -> dict[str, Any]:
+    """The run config that the launchpad is filled with: every setting as it is in force for the campaign."""
+    try:
+        settings = RunSettings().brief(campaign_id).settings.model_dump(by_alias=True)
+    except LeadAssetsError:
+        settings = {}  # the run itself says what is wrong with the campaign
+    return {"resources": {"run_settings": {"config": settings}}}
+
 
 # Independent assets gain nothing from processes of their own, and starting one takes longer than most of them:
 # a run is one process, and campaigns run side by side.
 campaign_job = dg.define_asset_job(
     JOB,
     selection=dg.AssetSelection.groups(GROUP),
+    config=dg.PartitionedConfig(partitions_def=campaigns, run_config_for_partition_key_fn=launchpad_config),
     executor_def=dg.in_process_executor,
-    description="Find leads for one campaign: crawl, index, embed, rank, extract, persist.",
+    description=(
+        "Find leads for one campaign: crawl, index, embed, rank, extract, persist.\n\n"
+        "To change thresholds for one run: Materialize all ▾, Open launchpad, choose the campaign; all its settings "
+        "are in the editor. What a run changes in the stored leads stays until the next run."
+    ),
 )

@@ -177,13 +177,11 @@ class RunSettings(_SettingFields):
         """
         environment = Environment.read()
         campaign = find_campaign(environment.campaigns, campaign_id)
-        resolved = resolve(
-            [
-                Layer("environment", environment.settings),
-                Layer(f"campaign {campaign_id}", campaign.settings),
-                Layer("run config", {name: getattr(self, name) for name in NAMES}),
-            ]
-        )
+        layers = [Layer("environment", environment.settings), Layer(f"campaign {campaign_id}", campaign.settings)]
+        below = resolve(layers).settings
+        # The launchpad is filled with the settings in force: only what was changed there is the run's own.
+        own = {name: value for name in NAMES if (value := getattr(self, name)) != getattr(below, name.lower())}
+        resolved = resolve([*layers, Layer("run config", own)])
         source = self.source or campaign.source
         path, as_of = self._archive(campaign) if source == "archive" else (None, None)
         return Brief(campaign, resolved, source, path, parse_day(self.as_of) if self.as_of else as_of)

@@ -201,6 +201,21 @@ class World:
         assert result.success is ok, "" if result.success else failure(result)
         return result
 
+    def check(self, name: str, campaign_id: str | None, *, ok: bool = True) -> dg.ExecuteInProcessResult:
+        """Run one standalone check alone, as the UI does: the campaign is a tag of the run."""
+        keys = [key for key in build_defs().resolve_asset_graph().asset_check_keys if key.name == name]
+        selection = dg.AssetSelection.checks(*keys)
+        job = dg.define_asset_job("check", selection=selection, executor_def=dg.in_process_executor)
+        built = dg.Definitions.merge(build_defs(self._resources()), dg.Definitions(jobs=[job]))
+        result = built.resolve_job_def("check").execute_in_process(
+            instance=self.instance,
+            tags={"dagster/partition": campaign_id} if campaign_id else {},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        assert result.success is ok, "" if result.success else failure(result)
+        return result
+
     def _resources(self) -> dict[str, Any]:
         return {
             "database": self.database,

@@ -157,7 +157,7 @@ def test_rejections_are_shown_without_texts_and_authors() -> None:
     made = rejection_table([rejection(title="A private matter", author="ada")])
 
     assert isinstance(made, dg.TableMetadataValue)
-    assert list(made.records[0].data) == ["reddit_id", "gate", "observed", "threshold", "setting", "url"]
+    assert list(made.records[0].data) == ["gate", "observed", "threshold", "reddit_id", "link"]
     assert "private" not in str(made.records)
 
 

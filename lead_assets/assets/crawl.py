@@ -118,7 +118,7 @@ class Crawl:
         return to_rows(rejected)
 
     def counts(self) -> dict[str, int]:
-        """What this run did."""
+        """What this run did: matched = met + repeated + postponed, met = duplicates + judged = duplicates + kept + …"""
         met, duplicates = self.tallies[DEDUPLICATION.name].evaluated, self.tallies[DEDUPLICATION.name].rejected
         source = self.source.counts
         return {
@@ -128,7 +128,7 @@ class Crawl:
             "matched": source.matched,
             "repeated": self.repeated,
             "postponed": self.postponed,
-            "in": met,
+            "met": met,
             "duplicates": duplicates,
             "judged": met - duplicates,
             "kept": self.tallies[METADATA_GATES[-1].name].kept,
@@ -207,11 +207,11 @@ def _result(
             counts=crawl.counts(),
             phases=crawl.phases,
             extra={
-                "source": brief.source,
+                "source": f"{brief.source} {brief.archive or ''}".strip(),
                 "judged_as_of": crawl.judged_as_of.isoformat(),
                 "rejected_examples": rejection_table(examples),
                 "malformed_examples": table([{"record": text} for text in crawl.source.counts.malformed_examples]),
-                "rejection_log": log.state,
+                "rejection_log": dg.MetadataValue.path(log.state),
                 "warnings": table([{"warning": warning} for warning in warnings]),
             },
         )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lead_assets.assets.crawl import crawled_documents
-from lead_assets.assets.stages import partitioned_check, progress, report, stage, told_in_one_sentence
+from lead_assets.assets.stages import checked_campaign, partitioned_check, progress, report, stage, told_in_one_sentence
 from lead_assets.domain.ranking import document_text, text_hash
 from lead_assets.reporting import Phases
 from lead_assets.services.embedding import Embedder
@@ -115,8 +115,9 @@ def lead_stubs(
 def embeddings_complete(
     context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
 ) -> dg.AssetCheckResult:
+    campaign_id = checked_campaign(context)
     with told_in_one_sentence(), database.connect() as connection:
-        found = faulty_vectors(connection, context.partition_key, embedder.model)
+        found = faulty_vectors(connection, campaign_id, embedder.model)
     whole = not found["missing"] and not found["not_unit_length"] and found["dimensions"] <= 1
     return dg.AssetCheckResult(
         passed=whole,

@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from lead_assets.assets.rank import ranked_candidates
-from lead_assets.assets.stages import partitioned_check, progress, report, stage, told_in_one_sentence
+from lead_assets.assets.stages import checked_campaign, partitioned_check, progress, report, stage, told_in_one_sentence
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
@@ -170,9 +170,10 @@ def _is_grounded(row: dict[str, Any]) -> bool:
 def extractions_grounded(
     context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]
 ) -> dg.AssetCheckResult:
+    campaign_id = checked_campaign(context)
     with told_in_one_sentence(), database.connect() as connection:
-        stored = read_texts_of_current(connection, context.partition_key)
-        failed = count_by_status(connection, context.partition_key)[FAILED]
+        stored = read_texts_of_current(connection, campaign_id)
+        failed = count_by_status(connection, campaign_id)[FAILED]
     ungrounded = [row["reddit_id"] for row in to_rows(stored) if not _is_grounded(row)]
     return dg.AssetCheckResult(
         passed=not ungrounded,

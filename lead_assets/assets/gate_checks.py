@@ -22,11 +22,12 @@ def gate_specs(asset: str, gates: Sequence[Gate]) -> list[dg.AssetCheckSpec]:
         partitioned_spec(
             gate.name,
             asset,
-            f"Every kept document {gate.claim} ({gate.setting}). Rejecting is normal: the check fails only if a "
+            f"Gate {number} of {len(gates)}: every kept document {gate.claim} ({gate.setting}). "
+            "Rejecting is normal: the check fails only if a "
             "document that was kept is one that the gate rejects, and warns if the gate rejects or cannot judge "
             "nearly everything.",
         )
-        for gate in gates
+        for number, gate in enumerate(gates, start=1)
     ]
 
 
@@ -82,6 +83,7 @@ def _result(
     }
     if shown is not tally:
         metadata["counts_are_of"] = "an earlier run"
+        metadata["rejected_examples"] = "of an earlier run: see the table rejections"
     if offending:
         metadata["kept_but_rejected"] = table([{"reddit_id": reddit_id} for reddit_id in offending])
     return dg.AssetCheckResult(

@@ -7,7 +7,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from lead_assets.assets.crawl import crawled_documents
-from lead_assets.assets.stages import partitioned_check, progress, report, stage, told_in_one_sentence
+from lead_assets.assets.stages import checked_campaign, partitioned_check, progress, report, stage, told_in_one_sentence
 from lead_assets.domain.errors import SearchUnavailable
 from lead_assets.reporting import MAX_TABLE_ROWS, Phases, table
 from lead_assets.services.search import IMPORT_BATCH, SearchIndex
@@ -114,9 +114,10 @@ def index_matches_documents(
     database: dg.ResourceParam[Database],
     search_index: dg.ResourceParam[SearchIndex],
 ) -> dg.AssetCheckResult:
+    campaign_id = checked_campaign(context)
     with told_in_one_sentence(), database.connect() as connection:
-        stored = read_text_hashes(connection, context.partition_key)
-        difference = compare(stored, search_index.held(context.partition_key))
+        stored = read_text_hashes(connection, campaign_id)
+        difference = compare(stored, search_index.held(campaign_id))
     examples = [
         {"reddit_id": reddit_id, "difference": kind}
         for kind in ("missing", "stale", "surplus")

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from lead_assets.assets.embed import lead_stubs
 from lead_assets.assets.extract import extracted_leads, requests_of
-from lead_assets.assets.stages import partitioned_check, report, stage, told_in_one_sentence
+from lead_assets.assets.stages import checked_campaign, partitioned_check, report, stage, told_in_one_sentence
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.ranking import relevance
-from lead_assets.reporting import Phases, table
+from lead_assets.reporting import Phases, funnel_steps, table
 from lead_assets.resources import Brief, RunSettings
 from lead_assets.services.extractor import Extractor
 from lead_assets.storage.candidates import read_kept
@@ -64,7 +64,7 @@ def leads(
                 counts = write_extracted(connection, brief.campaign.id, rows)
             with session.transaction() as connection:
                 best = read_qualified(connection, brief.campaign.id, limit=10)
-                examples = to_rows(best[["reddit_id", "relevance_score", "subreddit", "reddit_url"]])
+                examples = to_rows(best[["relevance_score", "reddit_id", "subreddit", "reddit_url"]])
                 metadata = report(
                     connection,
                     context,
@@ -72,8 +72,9 @@ def leads(
                     counts=counts,
                     phases=phases,
                     extra={
-                        "funnel": read_funnel(connection, brief.campaign.id),
+                        "funnel": table(funnel_steps(read_funnel(connection, brief.campaign.id))),
                         "best_leads": table(examples),
+                        **({"best_lead": dg.MetadataValue.url(examples[0]["reddit_url"])} if examples else {}),
                     },
                 )
     return dg.MaterializeResult(metadata=metadata)
@@ -81,8 +82,9 @@ def leads(
 
 @partitioned_check(leads, "Every candidate has its lead's row, and no lead carries an extraction that is not its own.")
 def leads_complete(context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]) -> dg.AssetCheckResult:
+    campaign_id = checked_campaign(context)
     with told_in_one_sentence(), database.connect() as connection:
-        found = contradictions(connection, context.partition_key)
+        found = contradictions(connection, campaign_id)
     wrong = sum(found.values())
     return dg.AssetCheckResult(
         passed=not wrong,

@@ -58,7 +58,7 @@ class Ranking:
     def counts(self) -> dict[str, int]:
         """What this run did."""
         return {
-            "in": len(self.frame),
+            "ranked": len(self.frame),
             "kept": int(self.frame["kept"].sum()),
             "near_duplicates": int(self.frame["duplicate_of"].notna().sum()),
             "not_indexed": self.not_indexed,
@@ -175,12 +175,20 @@ def _warn(context: dg.AssetExecutionContext, ranking: Ranking, log: RejectionLog
 
 def _details(ranking: Ranking, settings: Settings, embedder: Embedder, log: RejectionLog) -> dict[str, Any]:
     best = ranking.frame[ranking.frame["kept"]].nlargest(10, "fused_score")
-    shown = ["reddit_id", "fused_score", "cosine_similarity", "lexical", "intent_similarity", "asking_cue", "url"]
+    shown = [
+        "fused_score",
+        "reddit_id",
+        "cosine_similarity",
+        "lexical",
+        "intent_similarity",
+        "asking_cue",
+        "selling_cue",
+    ]
     return {
         "model": embedder.model,
         "rejudged": {gate.name: ranking.sifted.tallies[gate.name].rejected for gate in REJUDGING_GATES},
         "weights": settings.weights.model_dump(),
         "best_candidates": table(to_rows(best[shown].round(4))),
         "rejected_examples": rejection_table(ranking.rejected[:MAX_TABLE_ROWS]),
-        "rejection_log": log.state,
+        "rejection_log": dg.MetadataValue.path(log.state),
     }

@@ -22,7 +22,7 @@ from lead_assets.cli.state import (
     known_campaign,
     opened_database,
 )
-from lead_assets.domain.document import to_rows
+from lead_assets.domain.document import short_url, to_rows
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.reporting import safe_cell
 from lead_assets.resources import parse_day
@@ -73,14 +73,9 @@ def _print_leads_table(campaign_id: str, rows: Sequence[Record]) -> None:
         what = cell(f"r/{row['subreddit']} · {row['author'] or 'unknown author'}", 60)
         what.stylize("dim")
         what.append("\n").append(cell(row["title"] or data["summary"], 120)).append("\n")
-        what.append(_short_url(row["reddit_id"], row["reddit_url"]), "blue")
+        what.append(short_url(row["reddit_id"], row["reddit_url"]), "blue")
         table.add_row(f"{row['relevance_score']:.2f}", what, _reason(data))
     console.print(table)
-
-
-def _short_url(reddit_id: str, url: str) -> str:
-    """Reddit's own short link of a post, which fits into a column and can be copied from it."""
-    return f"https://redd.it/{reddit_id[3:]}" if reddit_id.startswith("t3_") else url
 
 
 def _reason(data: Record) -> Any:

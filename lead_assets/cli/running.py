@@ -27,8 +27,8 @@ from lead_assets.cli.state import (
 )
 from lead_assets.definitions import defs
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError
-from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
 from lead_assets.partitions import campaigns
+from lead_assets.reporting import funnel_steps
 from lead_assets.resources import Environment, RunSettings, open_source
 from lead_assets.storage.statistics import read_funnel, read_stage_runs
 
@@ -172,24 +172,12 @@ def did_nothing(this_run: Mapping[str, Mapping[str, int]]) -> bool:
 def print_funnel(outcome: Mapping[str, Any]) -> None:
     """The funnel from what is stored, with this run's counts beside it."""
     funnel, this_run = outcome["funnel"], outcome["this_run"]
-    crawl, rank = this_run.get("crawled_documents", {}), this_run.get("ranked_candidates", {})
     table = Table(title=f"Funnel of {outcome['campaign']}", title_justify="left")
     table.add_column("step")
     table.add_column("stored", justify="right")
     table.add_column("this run", justify="right")
-    known = f", {crawl['duplicates']} known" if crawl.get("duplicates") else ""
-    table.add_row("crawled", str(funnel["crawled"]), f"{crawl.get('judged', 0)} judged{known}")
-    for gate in METADATA_GATES[1:]:
-        rejected = funnel["rejected"].get(gate.name, 0)
-        table.add_row(f"  rejected by {gate.name}", str(rejected), str(crawl.get(f"rejected_{gate.name}", 0)))
-    table.add_row("ranked", str(funnel["ranked"]), str(rank.get("in", 0)))
-    for gate in RANK_GATES:
-        rejected = funnel["rejected"].get(gate.name, 0)
-        table.add_row(f"  rejected by {gate.name}", str(rejected), str(rank.get(f"rejected_{gate.name}", 0)))
-    table.add_row("  near-duplicates", str(funnel["near_duplicates"]), str(rank.get("near_duplicates", 0)))
-    extract, persist = this_run.get("extracted_leads", {}), this_run.get("leads", {})
-    table.add_row("extracted", str(funnel["extracted"]), str(extract.get("extracted", 0)))
-    table.add_row("leads", str(funnel["leads"]), f"{persist.get('leads', 0)} written")
+    for step in funnel_steps(funnel, this_run):
+        table.add_row(step["step"], str(step["stored"]), step["this_run"])
     console.print(table)
     if did_nothing(this_run):
         console.print(f"Nothing new to do for {outcome['campaign']}: everything was crawled, read and stored before.")

@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import signal
+import socket
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +16,7 @@ from lead_assets import local
 from lead_assets.assets.index import repair
 from lead_assets.campaign_files import list_campaigns
 from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
-from lead_assets.domain.errors import LeadAssetsError
+from lead_assets.domain.errors import InvalidInput, LeadAssetsError
 from lead_assets.partitions import campaigns
 from lead_assets.resources import Environment
 from lead_assets.storage import migrate
@@ -124,6 +126,7 @@ def env() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no login.")
 def dev(port: int, host: str) -> None:
     """Serve the Dagster UI with its daemon, on the embedded servers or your own."""
+    _require_free_port(host, port)
     bring_up()
     environment = Environment.read()
     set_variables(environment)
@@ -132,8 +135,20 @@ def dev(port: int, host: str) -> None:
     console.print(f"Campaigns: {', '.join(added) or 'none yet; add one with `lead-assets campaigns new`'}.")
     os.chdir(environment.project)
     arguments = ["dev", "--workspace", "workspace.yaml", "--host", host, "--port", str(port)]
+    # A shell that starts us in the background lets us ignore Ctrl-C, and Dagster would go on ignoring it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Replaced, not started: signals then reach Dagster itself. The arguments are ours, no shell is involved.
     os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606
+
+
+def _require_free_port(host: str, port: int) -> None:
+    """Dagster would stay without a web server, and its daemon would fight the one that runs."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise InvalidInput(f"Port {port} of {host} cannot be had ({error}); choose another with --port.") from None
 
 
 def register_campaigns(instance: dg.DagsterInstance) -> list[str]:

@@ -218,6 +218,11 @@ def _time(value: object) -> datetime | None:
     return datetime.fromtimestamp(number, UTC) if number is not None and _EARLIEST <= number < _LATEST else None
 
 
+def short_url(reddit_id: str, url: str) -> str:
+    """Reddit's own short link of a post, which fits into a table's column; a comment has none."""
+    return f"https://redd.it/{reddit_id[3:]}" if reddit_id.startswith("t3_") else url
+
+
 def _url(permalink: object, reddit_id: str, post_id: str | None) -> str:
     """A link that leads to Reddit, whatever the object says."""
     match = _PERMALINK.fullmatch(permalink) if isinstance(permalink, str) else None

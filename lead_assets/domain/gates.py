@@ -13,6 +13,7 @@ from typing import Literal
 
 import pandas as pd
 
+from lead_assets.domain.document import short_url
 from lead_assets.domain.settings import Settings
 
 Stage = Literal["crawl", "rank"]
@@ -190,7 +191,11 @@ def _tally(gate: Gate, frame: pd.DataFrame, verdict: Verdict) -> Tally:
         carriers=int(carriers.sum()),
         carriers_unknown=int((carriers & verdict.unknown).sum()),
         examples=[
-            {"reddit_id": reddit_id, "url": url, "observed": None if math.isnan(observed) else observed}
+            {
+                "observed": None if math.isnan(observed) else observed,
+                "reddit_id": reddit_id,
+                "link": short_url(reddit_id, url),
+            }
             for reddit_id, url, observed in zip(
                 shown["reddit_id"].tolist(), shown["url"].tolist(), shown["observed"].tolist(), strict=True
             )

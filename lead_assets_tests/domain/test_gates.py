@@ -424,7 +424,7 @@ def test_a_rejected_example_has_id_link_and_observed_value_and_no_text() -> None
     sifted = sift(frame_of(row(author_karma=3.0)), METADATA_GATES, settings(), {})
 
     assert sifted.tallies["author_karma"].examples == [
-        {"reddit_id": "t3_a", "url": "https://www.reddit.com/comments/a/", "observed": 3.0}
+        {"observed": 3.0, "reddit_id": "t3_a", "link": "https://redd.it/a"}
     ]
     assert sifted.tallies["nsfw"].examples == []
 

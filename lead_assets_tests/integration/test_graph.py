@@ -456,3 +456,38 @@ def test_a_rejection_folder_that_cannot_be_written_does_not_stop_the_crawl(world
     assert found["rejection_log"].startswith("not written:")
     assert "set REJECTION_LOG_DIR" in str(found["warnings"])
     assert world.value("SELECT count(*) FROM lead_assets.rejections") == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["index_matches_documents", "embeddings_complete", "extractions_grounded", "leads_complete"]
+)
+def test_a_standalone_check_runs_alone_for_one_campaign(world: World, name: str) -> None:
+    world.archive(asking(1))
+    world.campaign()
+    world.run()
+
+    found = checks(world.check(name, "crm"))
+
+    assert set(found) == {name}
+    assert found[name].passed
+    assert found[name].partition == "crm"
+
+
+def test_a_standalone_check_without_a_campaign_says_how_to_name_one(world: World) -> None:
+    assert "tag dagster/partition = CAMPAIGN" in failure(world.check("leads_complete", None, ok=False))
+
+
+def test_the_launchpad_is_filled_with_the_campaigns_settings_and_only_changes_are_the_runs_own(world: World) -> None:
+    from lead_assets.automation import launchpad_config
+    from lead_assets.resources import RunSettings
+
+    world.campaign(settings={"MIN_KEYWORD_HITS": 2})
+    filled = launchpad_config("crm")["resources"]["run_settings"]["config"]
+    assert (filled["MIN_KEYWORD_HITS"], filled["REDDIT_MIN_UPVOTE_RATIO"]) == (2, 0.4)
+
+    brief = RunSettings(**(filled | {"MIN_ENGAGEMENT_SCORE": 7})).brief("crm")
+
+    assert brief.settings.min_engagement_score == 7
+    origins = {name: origin for name, origin in brief.resolved.origins.items() if origin != "default"}
+    assert origins == {"MIN_KEYWORD_HITS": "campaign crm", "MIN_ENGAGEMENT_SCORE": "run config"}
+    assert launchpad_config("nobody")["resources"]["run_settings"]["config"] == {}

@@ -55,7 +55,7 @@ def test_a_young_sighting_is_rejected_without_any_look_up(world: World) -> None:
     assert opened[0].looked_up == [good["name"]]
     assert opened[1].looked_up == []
     found = metadata(second, "crawled_documents")
-    assert (found["in"], found["duplicates"], found["judged"]) == (2, 2, 0)
+    assert (found["met"], found["duplicates"], found["judged"]) == (2, 2, 0)
     assert checks(second)["deduplication"].passed
     assert world.rows("SELECT * FROM lead_assets.sightings ORDER BY reddit_id") == before
     rejected = world.rows("SELECT reddit_id, gate FROM lead_assets.rejections")

@@ -75,7 +75,7 @@ def test_a_document_that_is_not_indexed_keeps_its_previous_rank_and_is_counted(w
     result = world.run(only=("ranked_candidates",))
 
     found = metadata(result, "ranked_candidates")
-    assert (found["in"], found["not_indexed"]) == (1, 1)
+    assert (found["ranked"], found["not_indexed"]) == (1, 1)
     assert world.rows("SELECT * FROM lead_assets.candidates WHERE reddit_id = :id", id=lost["name"]) == before
     assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 2
 
@@ -89,7 +89,7 @@ def test_a_stale_text_is_not_ranked_by_its_old_match(world: World) -> None:
 
     result = world.run(only=("ranked_candidates",))
 
-    assert metadata(result, "ranked_candidates")["in"] == 0
+    assert metadata(result, "ranked_candidates")["ranked"] == 0
     # What was ranked was another text, so nothing that rests on it is a lead.
     assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 0
 

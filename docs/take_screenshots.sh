@@ -1,0 +1,47 @@
+#!/bin/sh
+# Take docs/asset_graph.png and docs/gate_check.png again, from a running `lead-assets dev`, with Debian's chromium.
+# Before: `lead-assets demo`, so that there is something to see.
+#
+#   docs/take_screenshots.sh [BASE_URL] [OUTPUT_FOLDER]      default: http://127.0.0.1:3000 and this script's folder
+set -eu
+
+base=${1:-http://127.0.0.1:3000}
+base=${base%/}
+out=${2:-$(dirname "$0")}
+browser=${CHROMIUM:-chromium}
+
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+
+ask() { # a GraphQL query
+    curl -fsS -H 'Content-Type: application/json' -d "{\"query\": \"$1\"}" "$base/graphql"
+}
+
+command -v "$browser" >/dev/null || fail "There is no $browser; apt-get install chromium, or set CHROMIUM."
+command -v curl >/dev/null || fail "There is no curl; apt-get install curl."
+answer=$(ask '{shouldShowNux}') || fail "No Dagster answers at $base; start it with: lead-assets dev"
+case $answer in
+*true*) fail "Dagster would show its welcome dialog; put 'nux: {enabled: false}' into dagster.yaml and restart it." ;;
+esac
+mkdir -p "$out"
+profile=$(mktemp -d)
+trap 'rm -rf "$profile"' EXIT
+sandbox=
+[ "$(id -u)" -ne 0 ] || sandbox=--no-sandbox # chromium's sandbox refuses root
+
+picture() { # file, path of the page, pixels of the picture for each pixel of the page
+    # The page's clock is virtual: 20 s of it pass at once whenever nothing is being loaded.
+    # shellcheck disable=SC2086  # $sandbox is one word or none
+    timeout 120 "$browser" --headless $sandbox --disable-gpu --disable-quic --no-first-run \
+        --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars \
+        --user-data-dir="$profile" --window-size=1600,900 --force-device-scale-factor="$3" \
+        --virtual-time-budget=20000 --screenshot="$profile/$1" "$base$2" >"$profile/log" 2>&1 || true
+    [ -s "$profile/$1" ] || fail "$browser took no picture of $base$2: $(tail -n 1 "$profile/log")"
+    cp "$profile/$1" "$out/$1"
+    echo "$out/$1: $(wc -c <"$out/$1") bytes"
+}
+
+picture asset_graph.png '/locations/lead_assets/asset-groups/leads/lineage' 1.5
+picture gate_check.png '/assets/crawled_documents?view=checks&checkDetail=author_karma' 1
