@@ -86,6 +86,7 @@ def funnel_steps(
         *(rejected(gate, crawl) for gate in REJUDGING_GATES),
         ("ranked", funnel["ranked"], str(rank.get("ranked", 0))),
         *(rejected(gate, rank) for gate in RANK_GATES),
+        ("  excluded by the campaign's lists", funnel["excluded"], str(rank.get("excluded", 0))),
         ("  near-duplicates", funnel["near_duplicates"], str(rank.get("near_duplicates", 0))),
         ("extracted", funnel["extracted"], str(run.get("extracted_leads", {}).get("extracted", 0))),
         ("leads", funnel["leads"], f"{run.get('leads', {}).get('leads', 0)} written"),

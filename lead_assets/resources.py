@@ -23,14 +23,16 @@ from lead_assets.domain.errors import (
     SourceNotFound,
 )
 from lead_assets.domain.settings import NAMES, Layer, Resolved, Settings, resolve
-from lead_assets.services.embedding import LocalEmbedder
-from lead_assets.services.extractor import RulesExtractor
+from lead_assets.services.embedding import Embedder, LocalEmbedder
+from lead_assets.services.extractor import Extractor, RulesExtractor
 from lead_assets.services.search import SearchIndex
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.sources.source import Source
 from lead_assets.storage.database import Database
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
+PROJECT = _CHECKOUT if (_CHECKOUT / "dagster.yaml").is_file() else Path.cwd()
+"""The checkout that the package runs from; an installed package has none, and state lives where one stands."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,11 @@ class Environment:
     def read(cls, variables: Mapping[str, str] | None = None) -> "Environment":
         """The environment now. ``variables`` replaces the process's own."""
         given = {name: value for name, value in (os.environ if variables is None else variables).items() if value}
-        # The checkout that the package runs from; an installed package has none, and state lives where one stands.
-        project = _CHECKOUT if (_CHECKOUT / "dagster.yaml").is_file() else Path.cwd()
-        home = _folder(given.get("LEAD_ASSETS_HOME"), project / ".lead_assets")
+        home = _folder(given.get("LEAD_ASSETS_HOME"), PROJECT / ".lead_assets")
         return cls(
-            project=project,
+            project=PROJECT,
             home=home,
-            campaigns=_folder(given.get("LEAD_ASSETS_CAMPAIGNS"), project / "campaigns"),
+            campaigns=_folder(given.get("LEAD_ASSETS_CAMPAIGNS"), PROJECT / "campaigns"),
             rejection_logs=_folder(given.get("REJECTION_LOG_DIR"), home / "rejections"),
             settings={name: given[name] for name in NAMES if name in given},
             _database_url=given.get("DATABASE_URL"),
@@ -229,6 +229,16 @@ def open_source(brief: Brief) -> Source:
     return ArchiveSource(brief.archive)
 
 
+def make_embedder() -> Embedder:
+    """What embeds texts; the model is loaded when it is first used."""
+    return LocalEmbedder()
+
+
+def make_extractor() -> Extractor:
+    """What reads candidates."""
+    return RulesExtractor()
+
+
 SourceOpener = Callable[[Brief], Source]
 
 
@@ -266,6 +276,6 @@ def build_resources() -> dict[str, Any]:
         "search_index": search_resource,
         "rejection_logs": rejection_logs_resource,
         "source_opener": dg.ResourceDefinition.hardcoded_resource(open_source, "Opens the run's source."),
-        "embedder": dg.ResourceDefinition.hardcoded_resource(LocalEmbedder(), "Embeds texts with the local model."),
-        "extractor": dg.ResourceDefinition.hardcoded_resource(RulesExtractor(), "Reads candidates by rules."),
+        "embedder": dg.ResourceDefinition.hardcoded_resource(make_embedder(), "Embeds texts with the local model."),
+        "extractor": dg.ResourceDefinition.hardcoded_resource(make_extractor(), "Reads candidates by rules."),
     }

@@ -90,13 +90,14 @@ def test_run_prints_the_funnel_and_a_second_run_says_that_nothing_is_new(shell: 
     assert "Funnel of shop_crm" in first
     assert "rejected by nsfw" in first
     assert "Nothing new to do" not in first
-    assert "Nothing new to do for shop_crm" in shell("run", "shop_crm").output
+    assert "shop_crm: Nothing new to do" in shell("run", "shop_crm").output
 
 
 def test_run_as_json_is_for_programs(shell: Shell) -> None:
     shell.archive(post(ASK))
     outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
     assert outcome["funnel"]["leads"] == 1
+    assert outcome["warnings"] == []
     assert outcome["this_run"]["crawled_documents"]["judged"] == 1
     assert set(outcome["this_run"]) == {
         "crawled_documents",
@@ -350,3 +351,137 @@ def test_a_run_killed_after_the_crawl_loses_nothing(shell: Shell) -> None:
     assert outcome["this_run"]["document_embeddings"]["embedded"] <= count - found
     assert outcome["funnel"]["stored"] == outcome["funnel"]["ranked"] == count
     assert outcome["funnel"]["extracted"] > 0
+
+
+def test_warnings_do_not_get_into_the_json(shell: Shell) -> None:
+    shell.archive(*(post(f"{ASK} {number}", upvote_ratio=...) for number in range(3)))
+    outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
+    assert outcome["warnings"] == [
+        "crawled_documents, upvote_ratio: Unknown for 3 of the 3 documents that can have the value."
+    ]
+
+
+def test_malformed_records_are_told(shell: Shell) -> None:
+    (shell.folder / "archive.ndjson").write_text(json.dumps(post(ASK)) + "\n{broken\n")
+    assert "1 of 2 records could not be read (first: line 2" in shell("run", "shop_crm").output
+
+
+def test_a_file_of_another_kind_is_no_success(shell: Shell) -> None:
+    (shell.folder / "archive.ndjson").write_bytes(b"\x1f\x8b\x08" + bytes(100))
+    assert "is compressed with gzip" in shell("run", "shop_crm", code=1).output
+    (shell.folder / "archive.ndjson").write_text("hello\nworld\n")
+    assert "Not one of the 2 records of" in shell("run", "shop_crm", code=1).output
+
+
+def test_an_empty_archive_and_one_without_a_match_are_told(shell: Shell) -> None:
+    # A campaign of its own: the tests share one index, and what others left of shop_crm there is work to do.
+    shell.campaign("never_run_before")
+    (shell.folder / "archive.ndjson").write_text("")
+    assert "The source is empty" in shell("run", "never_run_before").output
+    shell.archive(post("Nothing of the kind"))
+    assert "No record of the source matches" in shell("run", "never_run_before").output
+
+
+def test_a_day_given_later_judges_again(shell: Shell) -> None:
+    shell.campaign(archive={"path": "../archive.ndjson"})
+    shell.archive(post(ASK, created_utc=1_370_000_000))
+    assert json.loads(shell("run", "shop_crm", "--json").stdout)["funnel"]["leads"] == 0
+    assert json.loads(shell("run", "shop_crm", "--as-of", "2013-08-20", "--json").stdout)["funnel"]["leads"] == 1
+
+
+def test_what_the_campaign_leaves_out_later_is_no_lead_any_more(ran: Shell) -> None:
+    before = json.loads(ran("run", "shop_crm", "--json").stdout)["funnel"]
+    assert before["leads"] == 2
+    for lists in (
+        {"subreddits": {"exclude": ["SmallBusiness"]}},
+        {"subreddits": {"include": ["sales"]}},
+        {"exclude_authors": ["Somebody"]},
+        {"negative_keywords": ["recommend"]},
+        {"content": ["comments"]},
+    ):
+        ran.campaign(**lists)
+        funnel = json.loads(ran("run", "shop_crm", "--json").stdout)["funnel"]
+        assert funnel["leads"] == 0, lists
+        assert funnel["excluded"] >= 2
+        assert funnel["crawled"] == sum(funnel["rejected"].values()) + funnel["kept"] + funnel["excluded"]
+        explained = json.loads(ran("explain", "shop_crm", "t3_1lead", "--json").stdout)
+        assert explained["outcome"] == "excluded by the campaign's lists"
+    ran.campaign()
+    assert json.loads(ran("run", "shop_crm", "--json").stdout)["funnel"] == before
+
+
+def test_a_schema_of_a_newer_version_is_told_by_up_too(ran: Shell) -> None:
+    engine = sa.create_engine(ran.environment["DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE lead_assets.alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    assert "a newer lead_assets made it" in ran("up", code=2).output
+
+
+@pytest.mark.parametrize("scheme", ["postgres://", "postgresql+psycopg://"])
+def test_any_common_form_of_the_database_url_works_for_all_commands(
+    shell: Shell, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = shell.environment["DATABASE_URL"].replace("postgresql://", scheme)
+    shell.environment["DATABASE_URL"] = url
+    monkeypatch.setenv("DATABASE_URL", url)
+    shell.archive(post(ASK))
+    shell("run", "shop_crm")
+    assert ASK in shell("leads", "shop_crm", "--format", "jsonl").stdout
+
+
+def test_an_empty_table_is_exported_with_its_header(shell: Shell) -> None:
+    shell("export", "shop_crm", "--to", "out")
+    assert "reddit_id" in (shell.folder / "out" / "candidates.csv").read_text()
+    assert "reddit_id" in (shell.folder / "out" / "rejections.csv").read_text()
+
+
+def test_paths_that_look_like_markup_are_paths(shell: Shell) -> None:
+    shell.archive(post(ASK))
+    shell("run", "shop_crm")
+    assert "out[/b]" in shell("export", "shop_crm", "--to", "out[/b]").output
+
+
+def test_a_database_that_dies_during_a_run_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On servers of its own: the test kills PostgreSQL."""
+    monkeypatch.setenv("DAGSTER_HOME", str(PROJECT))
+    home = tmp_path / "home"
+    shell = Shell(tmp_path, {"LEAD_ASSETS_HOME": str(home), "LEAD_ASSETS_CAMPAIGNS": str(tmp_path / "campaigns")})
+    for name, value in shell.environment.items():
+        monkeypatch.setenv(name, value)
+    try:
+        shell("up")
+        shell.campaign()
+        shell.archive(*(post(f"{ASK} Shop {number}.", f"{number} " + "many words " * 100) for number in range(400)))
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
+            env=os.environ | shell.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        _wait_for_vectors(local.read(home))
+        (postgres,) = [server for server in local.status(home) if server.name == "postgres"]
+        assert postgres.pid is not None
+        os.kill(postgres.pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 2
+        assert "Error: PostgreSQL stopped answering during the run; what was committed stays." in said
+        assert "Traceback" not in said
+        shell("up")
+        assert json.loads(shell("run", "shop_crm", "--json").stdout)["funnel"]["ranked"] == 400
+    finally:
+        local.down(home)
+
+
+def _wait_for_vectors(servers: local.Servers | None) -> None:
+    assert servers is not None
+    database = Database(servers.database_url)
+    deadline = time.monotonic() + 120
+    found = 0
+    while not found and time.monotonic() < deadline:
+        time.sleep(0.2)
+        with database.connect() as connection:
+            found = connection.scalar(sa.text("SELECT count(*) FROM lead_assets.vectors")) or 0
+    database.close()
+    assert found

@@ -38,13 +38,12 @@ def test_the_graph_is_the_one_of_the_design() -> None:
     graph = defs.resolve_asset_graph()
     found = {
         key.to_user_string(): (
-            graph.get(key).op_tags["dagster-celery/queue"] if hasattr(graph.get(key), "op_tags") else None,
             sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
             sorted(check.name for check in graph.get_check_keys_for_assets({key})),
         )
         for key in graph.get_all_asset_keys()
     }
-    assert {name: row[1:] for name, row in found.items()} == {name: row[1:] for name, row in GRAPH.items()}
+    assert found == {name: (depends, checks) for name, (_, depends, checks) in GRAPH.items()}
 
 
 def test_every_asset_has_its_queue_group_partitions_and_a_description_for_strangers() -> None:

@@ -124,7 +124,7 @@ def test_what_matches_no_keyword_is_never_handed_on(campaign_id: str) -> None:
     assert not {document.reddit_id for document in crawled(campaign_id).handed_on} & set(CORPUS["no_match"])
 
 
-def test_repeats_become_one_document_with_the_last_text() -> None:
+def test_repeats_become_one_document_with_the_first_text() -> None:
     (verbatim,), (edited,) = CORPUS["repeated_verbatim"], CORPUS["repeated_edited"]
     crm = [document for document in crawled("sample_crm").handed_on if document.reddit_id == verbatim]
     invoicing = [document for document in crawled("sample_invoicing").handed_on if document.reddit_id == edited]
@@ -132,7 +132,7 @@ def test_repeats_become_one_document_with_the_last_text() -> None:
     assert crm[0] == crm[1]
     assert invoicing[0].text_hash != invoicing[1].text_hash
     assert [replace(document, matched_keywords=()) for document in merge_repeats(invoicing)] == [
-        replace(invoicing[1], matched_keywords=())
+        replace(invoicing[0], matched_keywords=())
     ]
     assert len(merge_repeats(crm)) == 1
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from lead_assets.assets.gate_checks import gate_results, gate_specs, offenders
 from lead_assets.assets.stages import progress, report, stage, told_in_one_sentence
 from lead_assets.domain.document import COLUMNS, Document, merge_repeats, to_frame, to_rows
-from lead_assets.domain.errors import LookUpFailed
+from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.gates import (
     CHEAP_GATES,
     DEDUPLICATION,
@@ -55,7 +55,7 @@ class Crawl:
 
     def __post_init__(self) -> None:
         self.judged_as_of = self.brief.judged_as_of
-        self.digest = gate_digest(self.brief.settings, self.brief.campaign.unknown)
+        self.digest = gate_digest(self.brief.settings, self.brief.campaign.unknown, self.brief.as_of)
 
     def take(self, batch: Sequence[Document]) -> list[dict[str, Any]]:
         """Judge one batch and write it in one transaction; returns its rejections, duplicates among them."""
@@ -132,8 +132,10 @@ class Crawl:
             "duplicates": duplicates,
             "judged": met - duplicates,
             "kept": self.tallies[METADATA_GATES[-1].name].kept,
-            **{f"rejected_{name}": tally.rejected for name, tally in self.tallies.items() if tally.rejected},
-            **{f"unknown_{name}": tally.unknown for name, tally in self.tallies.items() if tally.unknown},
+            "rejected": sum(tally.rejected for tally in self.tallies.values()) - duplicates,
+            "unknown": sum(tally.unknown for tally in self.tallies.values()),
+            **{f"rejected_{name}": tally.rejected for name, tally in self.tallies.items()},
+            **{f"unknown_{name}": tally.unknown for name, tally in self.tallies.items()},
             "requests": source.requests,
         }
 
@@ -173,6 +175,7 @@ def _crawl_all(context: dg.AssetExecutionContext, crawl: Crawl, log: RejectionLo
 
     Raises:
         LookUpFailed: not one batch could be judged.
+        SourceFailed: there was nothing but malformed records.
     """
     say, examples = progress(context), []
     for batch in crawl.source.search(crawl.brief.campaign, None):
@@ -183,6 +186,12 @@ def _crawl_all(context: dg.AssetExecutionContext, crawl: Crawl, log: RejectionLo
         say.at(f"{crawl.source.counts.read:,} records read, {crawl.source.counts.matched:,} matched")
     if crawl.last_failure and not crawl.tallies[DEDUPLICATION.name].evaluated:
         raise crawl.last_failure
+    source = crawl.source.counts
+    if source.malformed and source.malformed == source.read:
+        raise SourceFailed(
+            f"Not one of the {source.read} records of {crawl.brief.archive or crawl.brief.source} is a Reddit object "
+            f"({source.malformed_examples[0]}); give an .ndjson or .zst file of Reddit posts or comments."
+        )
     return examples
 
 
@@ -190,7 +199,12 @@ def _result(
     context: dg.AssetExecutionContext, crawl: Crawl, examples: Sequence[dict[str, Any]], log: RejectionLog
 ) -> dg.MaterializeResult:
     brief, campaign_id = crawl.brief, crawl.session.campaign_id
-    warnings = [*crawl.source.counts.warnings]
+    source = crawl.source.counts
+    warnings = [*source.warnings]
+    if source.malformed:
+        warnings.append(
+            f"{source.malformed} of {source.read} records could not be read (first: {source.malformed_examples[0]})."
+        )
     if crawl.last_failure:
         warnings.append(f"{crawl.postponed} documents were left for the next crawl: {crawl.last_failure}")
     if log.failure:

@@ -1,6 +1,7 @@
 """Rank: the components of each document's score, fused, and judged by the gates."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from lead_assets.assets.embed import document_embeddings, vectors_of
 from lead_assets.assets.gate_checks import gate_results, gate_specs, offenders
 from lead_assets.assets.index import typesense_index
 from lead_assets.assets.stages import report, stage, told_in_one_sentence
-from lead_assets.domain.candidate import component_frame, duplicates_among_kept, meaning_of
+from lead_assets.domain.candidate import EXCLUDED, component_frame, duplicates_among_kept, is_wanted, meaning_of
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.gates import RANK_GATES, REJUDGING_GATES, Sifted, Tally, rejection_frame, sift
 from lead_assets.domain.keywords import Keyword
@@ -40,10 +41,10 @@ class Ranking:
     not_indexed: int
     not_embedded: int
 
-    @property
+    @cached_property
     def rejected(self) -> list[dict[str, Any]]:
         """Rows of the table ``rejections``."""
-        return to_rows(rejection_frame(self.frame, self.sifted))
+        return to_rows(rejection_frame(self.frame.loc[self.sifted.decisions.index], self.sifted))
 
     @property
     def tallies(self) -> dict[str, Tally]:
@@ -52,14 +53,17 @@ class Ranking:
 
     def candidate_rows(self, model: str) -> list[dict[str, Any]]:
         """Rows of the table ``candidates``."""
-        columns = ["campaign_id", "reddit_id", "text_hash", *COMPONENTS, "duplicate_of", "kept", "run_id"]
-        return to_rows(self.frame[columns].assign(model=model, gate=self.sifted.decisions["gate"]))
+        columns = ["campaign_id", "reddit_id", "text_hash", *COMPONENTS, "duplicate_of", "kept", "gate", "run_id"]
+        return to_rows(self.frame[columns].assign(model=model))
 
     def counts(self) -> dict[str, int]:
         """What this run did."""
         return {
             "ranked": len(self.frame),
             "kept": int(self.frame["kept"].sum()),
+            "rejected": len(self.rejected),
+            "unknown": sum(tally.unknown for tally in self.tallies.values()),
+            "excluded": int((self.frame["gate"] == EXCLUDED).sum()),
             "near_duplicates": int(self.frame["duplicate_of"].notna().sum()),
             "not_indexed": self.not_indexed,
             "not_embedded": self.not_embedded,
@@ -105,13 +109,12 @@ def rank(
         )
     with phases.measured("score"):
         frame = component_frame(ready, vectors, matches, meaning, campaign, settings.weights)
-        sifted = sift(frame, (*REJUDGING_GATES, *RANK_GATES), settings, campaign.unknown)
-        frame = frame.assign(
-            campaign_id=campaign.id,
-            run_id=run_id,
-            kept=sifted.kept,
-            duplicate_of=duplicates_among_kept(frame, sifted.kept),
-        )
+        frame = frame.assign(campaign_id=campaign.id, run_id=run_id)
+        wanted = is_wanted(frame, campaign)
+        sifted = sift(frame[wanted], (*REJUDGING_GATES, *RANK_GATES), settings, campaign.unknown)
+        kept = sifted.kept.reindex(frame.index, fill_value=False)
+        gate = sifted.decisions["gate"].reindex(frame.index).astype(object).where(wanted, EXCLUDED)
+        frame = frame.assign(kept=kept, gate=gate, duplicate_of=duplicates_among_kept(frame, kept))
     return Ranking(frame, sifted, int((~indexed).sum()), int((~embedded).sum()))
 
 
@@ -123,7 +126,8 @@ def rank(
     description=(
         "Every stored document with the components of its score, the fused score, and whether the gates keep it.\n\n"
         "Fuses closeness in meaning, the keyword match of Typesense, and whether somebody asks or sells. Stored "
-        "documents are judged again by the metadata gates as they are set now, then by the four ranking gates. "
+        "documents are judged again by the metadata gates as they are set now, then by the four ranking gates; those "
+        "that the campaign's lists now leave out are excluded. "
         "Documents that are not indexed or not embedded are left as they were and counted."
     ),
 )

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+import psycopg2
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from lead_assets.domain.errors import LeadAssetsError
 from lead_assets.partitions import campaigns
@@ -71,10 +72,11 @@ def told_in_one_sentence() -> Iterator[None]:
     except LeadAssetsError as error:
         # Without its cause: the sentence is all there is to know, and a trace would bury it.
         raise dg.Failure(description=str(error), allow_retries=False) from None
-    except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    except (SQLAlchemyError, psycopg2.Error) as error:
+        lines = str(getattr(error, "orig", error)).strip().splitlines()
         raise dg.Failure(
-            description=f"PostgreSQL did not do its work ({reason}); what was committed before stays. Run again.",
+            f"PostgreSQL did not do its work ({lines[0] if lines else type(error).__name__}); "
+            "what was committed before stays. Run again.",
         ) from error
 
 

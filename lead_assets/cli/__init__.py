@@ -9,12 +9,13 @@ from dotenv import load_dotenv
 
 from lead_assets.cli.campaigns import campaigns
 from lead_assets.cli.reading import candidates, explain, export, leads
-from lead_assets.cli.running import demo, run
+from lead_assets.cli.running import RunInterrupted, demo, run
 from lead_assets.cli.servers import dev, down, env, status, up
 from lead_assets.cli.state import CAMPAIGNS_VARIABLE, set_variable
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError, Unavailable
+from lead_assets.resources import PROJECT
 
-USERS_MISTAKE, FAILED = 2, 1
+USERS_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 
 
 class _OneSentence(click.Group):
@@ -26,11 +27,21 @@ class _OneSentence(click.Group):
             return super().invoke(ctx)
         except LeadAssetsError as error:
             click.echo(f"Error: {error}", err=True)
-            ctx.exit(USERS_MISTAKE if isinstance(error, InvalidInput | Unavailable) else FAILED)
+            ctx.exit(_exit_code(error))
         except BrokenPipeError:
             # The reader of our output (`| head`) has gone: there is nobody to tell, and nothing to flush.
             sys.stdout = None
             ctx.exit(FAILED)
+        except OSError as error:
+            click.echo(f"Error: {error.strerror or error}; the output could not be written.", err=True)
+            sys.stdout = None
+            ctx.exit(FAILED)
+
+
+def _exit_code(error: LeadAssetsError) -> int:
+    if isinstance(error, RunInterrupted):
+        return INTERRUPTED
+    return USERS_MISTAKE if isinstance(error, InvalidInput | Unavailable) else FAILED
 
 
 @click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,7 +53,8 @@ class _OneSentence(click.Group):
 )
 def main(campaigns_dir: Path | None) -> None:
     """Find sales leads on Reddit: one campaign file, one command, today's leads with the reason for each."""
-    load_dotenv(Path.cwd() / ".env")
+    for folder in (Path.cwd(), PROJECT):  # where one stands comes first; what is set already stays
+        load_dotenv(folder / ".env")
     if campaigns_dir is not None:
         set_variable(CAMPAIGNS_VARIABLE, str(campaigns_dir.absolute()))
 

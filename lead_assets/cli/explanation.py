@@ -7,13 +7,14 @@ from rich.table import Table
 
 from lead_assets.assets.rank import settings_for
 from lead_assets.cli.state import cell, console, opened_database
+from lead_assets.domain.candidate import EXCLUDED
 from lead_assets.domain.document import typed
 from lead_assets.domain.errors import InvalidInput
+from lead_assets.domain.extraction import ExtractionRequest
 from lead_assets.domain.gates import DEDUPLICATION, GATES, RANK_GATES, Gate, gate_digest, judge
 from lead_assets.domain.ranking import contributions
 from lead_assets.domain.settings import Settings
-from lead_assets.resources import Brief, RunSettings
-from lead_assets.services.embedding import LocalEmbedder
+from lead_assets.resources import Brief, RunSettings, make_embedder, make_extractor
 from lead_assets.storage.statistics import read_explanation
 
 Row = dict[str, Any]
@@ -26,9 +27,11 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
         InvalidInput: the campaign never met it.
     """
     brief = RunSettings().brief(campaign_id)
-    settings = settings_for(brief, LocalEmbedder())
+    settings = settings_for(brief, make_embedder())
     with opened_database() as database, database.connect() as connection:
         found = read_explanation(connection, campaign_id, reddit_id)
+    if found["extractions"] is not None and found["documents"] is not None:
+        found["extractions"]["is_current"] = found["extractions"]["request_key"] == _key_now(found["documents"], brief)
     if found["documents"] is None and found["rejections"] is None:
         raise InvalidInput(
             f"Campaign {campaign_id} has not met {reddit_id}; give a fullname such as t3_abc123 of a crawled document "
@@ -51,6 +54,12 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
     }
 
 
+def _key_now(document: Row, brief: Brief) -> str:
+    """The key of what the extractor would be asked now."""
+    title = "" if document["kind"] == "comment" else document["title"]
+    return make_extractor().request_key(ExtractionRequest(brief.campaign.product, title, document["body"]))
+
+
 def _outcome(found: dict[str, Row | None]) -> str:
     rejection, candidate, document = found["rejections"], found["candidates"], found["documents"]
     if rejection is not None:
@@ -59,12 +68,18 @@ def _outcome(found: dict[str, Row | None]) -> str:
         return "qualified lead"
     if candidate is None or document is None or candidate["text_hash"] != document["text_hash"]:
         return "kept by the crawl, not ranked yet"
+    if candidate["gate"] == EXCLUDED:
+        return "excluded by the campaign's lists"
     if candidate["duplicate_of"]:
         return f"repeats {candidate['duplicate_of']}"
     extraction = found["extractions"]
     if extraction is None or extraction["text_hash"] != document["text_hash"]:
         return "kept candidate, not read yet"
-    return "could not be read" if extraction["status"] != "ok" else "read, not a lead"
+    if extraction["status"] != "ok":
+        return "could not be read"
+    if not extraction["is_current"]:
+        return "kept candidate, read for an earlier product; not read again yet"
+    return "read as a lead, not persisted yet" if extraction["extraction"]["is_lead"] else "read, not a lead"
 
 
 def _crawl(found: dict[str, Row | None]) -> Row:
@@ -98,6 +113,10 @@ def _gates(found: dict[str, Row | None], brief: Brief, settings: Settings) -> li
                 "threshold": rejection["threshold"],
                 "outcome": "rejected" if rejection["observed"] is not None else "rejected as unknown",
             }
+            if rejection["threshold"] != float(gate.threshold(settings)):
+                row["set_by"] = "the run that rejected it"
+        elif rejection is not None and _comes_after(gate, rejection["gate"]):
+            row |= {"observed": None, "outcome": "not reached"}
         elif frame is not None and (gate not in RANK_GATES or found["candidates"] is not None):
             row |= _judged(gate, frame, settings, brief)
         elif rejection is not None and gate.name in rejection["observed_values"]:
@@ -107,6 +126,11 @@ def _gates(found: dict[str, Row | None], brief: Brief, settings: Settings) -> li
             row |= {"observed": None, "outcome": "not reached"}
         explained.append(row)
     return explained
+
+
+def _comes_after(gate: Gate, name: str) -> bool:
+    order = [each.name for each in GATES]
+    return order.index(gate.name) > order.index(name)
 
 
 def _frame(found: dict[str, Row | None]) -> pd.DataFrame | None:
@@ -130,8 +154,8 @@ def _judged(gate: Gate, frame: pd.DataFrame, settings: Settings, brief: Brief) -
 def _deduplication(sighting: Row | None, settings: Settings, brief: Brief) -> Row:
     if sighting is None:
         return {"observed": None, "outcome": "kept"}
-    age = (pd.Timestamp.now("UTC") - pd.Timestamp(sighting["seen_at"])).total_seconds()
-    if sighting["gate_digest"] != gate_digest(settings, brief.campaign.unknown):
+    age = float(sighting["age_seconds"])
+    if sighting["gate_digest"] != gate_digest(settings, brief.campaign.unknown, brief.as_of):
         return {"observed": age, "outcome": "judged; will be judged again, as the gate settings have changed"}
     left = settings.reddit_dedup_ttl_seconds - age
     again = f"a crawl within {left / 3600:.0f} hours skips it" if left > 0 else "the next crawl judges it again"
@@ -156,7 +180,10 @@ def _score(candidate: Row | None, settings: Settings) -> Row | None:
 def _extraction(row: Row | None) -> Row | None:
     if row is None:
         return None
-    about = ("extractor", "model", "status", "error", "removed_quotes", "removed_contacts", "attempts", "extracted_at")
+    about = (
+        *("extractor", "model", "status", "is_current", "error"),
+        *("removed_quotes", "removed_contacts", "attempts", "extracted_at"),
+    )
     return {name: row[name] for name in about} | {"extraction": row["extraction"]}
 
 

@@ -38,6 +38,7 @@ class StageDisplay:
         """Nothing has started."""
         self.warnings: list[str] = []
         self.failure: str | None = None
+        self.interrupted = False
         self._campaign_id = campaign_id
         self._stages = {name: _Stage() for name in STAGES}
         self._spinner = Spinner("dots")
@@ -59,6 +60,8 @@ class StageDisplay:
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             self._end(stage, "failed")
             self.failure = _failure(event.event_specific_data)
+            error = getattr(event.event_specific_data, "error", None)
+            self.interrupted |= error is not None and error.cls_name == "DagsterExecutionInterruptedError"
         elif event.event_type == dg.DagsterEventType.STEP_SKIPPED:
             stage.state = "skipped"
         elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
@@ -70,6 +73,8 @@ class StageDisplay:
             self.warnings.append(f"{check.asset_key.to_user_string()}, {check.check_name}: {check.description}")
 
     def _take_message(self, stage: _Stage, entry: dg.EventLogEntry) -> None:
+        if entry.user_message.startswith("Dependencies for step"):
+            return  # Dagster's own words for what the failure says
         if int(entry.level) >= logging.WARNING:
             self.warnings.append(entry.user_message)
         else:

@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,14 +90,28 @@ def _reason(data: Record) -> Any:
     return reason.append("\n").append(noted)
 
 
+_EXTRACTED: dict[str, tuple[str, ...]] = {
+    "leads": (
+        *("intent", "urgency", "budget", "pain_point", "summary", "confidence", "extractor"),
+        *("evidence", "contact"),
+    ),
+    "candidates": (),
+    "rejections": (),
+}
+"""What was extracted, in columns of their own in CSV files."""
+
+
 def _flat_lead(row: Record) -> dict[str, Any]:
     """A lead for a spreadsheet: what was extracted in columns of its own."""
     data = row["extracted_data"]
     flat = {name: value for name, value in row.items() if name != "extracted_data"}
     flat["matched_keywords"] = "; ".join(row["matched_keywords"])
-    for name in ("intent", "urgency", "budget", "pain_point", "summary", "confidence", "extractor"):
-        flat[name] = data[name]
-    return flat | {"evidence": " | ".join(data["evidence"]), "contact": " | ".join(data["contact"])}
+    extracted = {name: data[name] for name in _EXTRACTED["leads"]}
+    return flat | {name: " | ".join(value) if isinstance(value, list) else value for name, value in extracted.items()}
+
+
+def _flat_candidate(row: Record) -> dict[str, Any]:
+    return {**row, "matched_keywords": "; ".join(row["matched_keywords"])}
 
 
 @click.command()
@@ -114,8 +128,7 @@ def candidates(campaign_id: str, form: str, limit: int | None) -> None:
     if form == "ids":
         click.echo("".join(f"{row['reddit_id']}\n" for row in rows), nl=False)
     elif form != "table":
-        joined = [row | {"matched_keywords": "; ".join(row["matched_keywords"])} for row in rows]
-        write_records(sys.stdout, joined if form == "csv" else rows, form)
+        write_records(sys.stdout, [_flat_candidate(row) for row in rows] if form == "csv" else rows, form)
     else:
         _print_candidates_table(campaign_id, rows)
 
@@ -134,12 +147,12 @@ def _print_candidates_table(campaign_id: str, rows: Sequence[Record]) -> None:
     console.print(table)
 
 
-def write_records(file: IO[str], rows: Sequence[Record], form: str) -> None:
-    """Write rows as JSON lines, or as CSV that no spreadsheet takes for formulas."""
+def write_records(file: IO[str], rows: Sequence[Record], form: str, columns: Sequence[str] = ()) -> None:
+    """Write rows as JSON lines, or as CSV that no spreadsheet takes for formulas; ``columns`` where there is no row."""
     if form == "jsonl":
         file.writelines(json.dumps(row, ensure_ascii=False, default=json_value) + "\n" for row in rows)
-    elif rows:
-        writer = csv.DictWriter(file, list(rows[0]))
+    else:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else columns)
         writer.writeheader()
         writer.writerows({name: safe_cell(_text(value)) for name, value in row.items()} for row in rows)
 
@@ -173,20 +186,22 @@ def export(campaign_id: str, folder: Path | None, form: str) -> None:
     target = folder or Path("exports") / campaign_id
     with opened_database() as database, database.connect() as connection:
         tables = {
-            "leads": to_rows(read_qualified(connection, campaign_id)),
-            "candidates": to_rows(read_candidates(connection, campaign_id)),
-            "rejections": to_rows(read_rejections(connection, campaign_id)),
+            "leads": read_qualified(connection, campaign_id),
+            "candidates": read_candidates(connection, campaign_id),
+            "rejections": read_rejections(connection, campaign_id),
         }
-    if form == "csv":
-        tables["leads"] = [_flat_lead(row) for row in tables["leads"]]
-    for name, rows in tables.items():
-        _replace(target / f"{name}.{form}", rows, form)
-    console.print(
-        f"Wrote {', '.join(f'{len(rows)} {name}' for name, rows in tables.items())} to {target}.", soft_wrap=True
-    )
+    flatten = {"leads": _flat_lead, "candidates": _flat_candidate, "rejections": dict}
+    for name, frame in tables.items():
+        rows = to_rows(frame)
+        if form == "csv":
+            rows = [flatten[name](row) for row in rows]
+        columns = [*(column for column in frame.columns if column != "extracted_data"), *_EXTRACTED[name]]
+        _replace(target / f"{name}.{form}", rows, form, columns)
+    written = ", ".join(f"{len(frame)} {name}" for name, frame in tables.items())
+    console.print(f"Wrote {written} to {target}.", soft_wrap=True)
 
 
-def _replace(path: Path, rows: Iterable[Record], form: str) -> None:
+def _replace(path: Path, rows: Sequence[Record], form: str, columns: Sequence[str]) -> None:
     """Write a file that is there whole or as it was before."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +210,7 @@ def _replace(path: Path, rows: Iterable[Record], form: str) -> None:
         ) as file:
             unfinished = Path(file.name)
             try:
-                write_records(file, list(rows), form)
+                write_records(file, rows, form, columns)
                 file.close()
                 unfinished.replace(path)
             finally:

@@ -1,24 +1,30 @@
 """``run`` and ``demo``: a campaign's graph through Dagster, in this process, with a live display and the funnel."""
 
+import json
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import dagster as dg
+import psycopg2
+from dagster_postgres.utils import DagsterPostgresException
 from rich.live import Live
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from lead_assets.automation import JOB
-from lead_assets.cli.progress import StageDisplay
+from lead_assets.cli.progress import STAGES, StageDisplay
 from lead_assets.cli.reading import print_leads
 from lead_assets.cli.servers import bring_up
 from lead_assets.cli.state import (
     campaign_argument,
     console,
     echo_json,
+    errors,
     json_option,
     known_campaign,
     opened_database,
@@ -26,17 +32,21 @@ from lead_assets.cli.state import (
     set_variables,
 )
 from lead_assets.definitions import defs
-from lead_assets.domain.errors import InvalidInput, LeadAssetsError
+from lead_assets.domain.errors import DatabaseUnavailable, InvalidInput, LeadAssetsError
 from lead_assets.partitions import campaigns
 from lead_assets.reporting import funnel_steps
 from lead_assets.resources import Environment, RunSettings, open_source
-from lead_assets.storage.statistics import read_funnel, read_stage_runs
+from lead_assets.storage.statistics import read_funnel
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
 
 
 class RunFailed(LeadAssetsError):
     """A run of the graph failed; the message is the failed asset's."""
+
+
+class RunInterrupted(LeadAssetsError):
+    """The user ended the run."""
 
 
 @click.command()
@@ -98,18 +108,31 @@ def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
     open_source(RunSettings(**checked).brief(campaign_id))
     set_variables(Environment.read())
     run_id = str(uuid.uuid4())
-    with dg.DagsterInstance.get() as instance:
-        assert campaigns.name is not None
-        instance.add_dynamic_partitions(campaigns.name, [campaign_id])
-        _execute(instance, campaign_id, run_id, checked)
-    with opened_database() as database, database.connect() as connection:
-        stages = read_stage_runs(connection, campaign_id)
-        return {
-            "campaign": campaign_id,
-            "run_id": run_id,
-            "this_run": {asset: row["counts"] for asset, row in stages.items() if row["run_id"] == run_id},
-            "funnel": read_funnel(connection, campaign_id),
-        }
+    with _told_if_the_database_is_lost():
+        with dg.DagsterInstance.get() as instance:
+            assert campaigns.name is not None
+            instance.add_dynamic_partitions(campaigns.name, [campaign_id])
+            this_run, warnings = _execute(instance, campaign_id, run_id, checked)
+        with opened_database() as database, database.connect() as connection:
+            return {
+                "campaign": campaign_id,
+                "run_id": run_id,
+                "this_run": this_run,
+                "warnings": warnings,
+                "funnel": read_funnel(connection, campaign_id),
+            }
+
+
+@contextmanager
+def _told_if_the_database_is_lost() -> Iterator[None]:
+    """Dagster keeps its record of a run in the same server: when that dies, it cannot say so itself."""
+    try:
+        yield
+    except (DagsterPostgresException, SQLAlchemyError, psycopg2.Error):
+        raise DatabaseUnavailable(
+            "PostgreSQL stopped answering during the run; what was committed stays. Run `lead-assets up`, then the "
+            "campaign again."
+        ) from None
 
 
 def _typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,11 +157,14 @@ def _converted(name: str, value: Any, annotation: str) -> Any:
         raise InvalidInput(f"{name}={value} is not a value of this setting.") from None
 
 
-def _execute(instance: dg.DagsterInstance, campaign_id: str, run_id: str, config: Mapping[str, Any]) -> None:
+def _execute(
+    instance: dg.DagsterInstance, campaign_id: str, run_id: str, config: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Run the job with a live display; returns this run's counts by asset, and its warnings."""
     job = defs.resolve_job_def(JOB)
     display = StageDisplay(campaign_id)
     instance.add_event_listener(run_id, display.take)
-    with Live(display, console=console, refresh_per_second=4, transient=not console.is_terminal) as live:
+    with Live(display, console=errors, refresh_per_second=4, transient=not errors.is_terminal) as live:
         result = job.execute_in_process(
             instance=instance,
             partition_key=campaign_id,
@@ -151,13 +177,23 @@ def _execute(instance: dg.DagsterInstance, campaign_id: str, run_id: str, config
         )
         live.refresh()
     for warning in display.warnings:
-        console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+        errors.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
+    if display.interrupted:
+        raise RunInterrupted("Interrupted; what was committed stays. Run again to go on.")
     if not result.success:
         raise RunFailed(f"{display.failure or 'The run failed.'} (run {run_id}; details: lead-assets dev)")
+    return {name: _counts(result, name) for name in STAGES}, display.warnings
 
 
-def did_nothing(this_run: Mapping[str, Mapping[str, int]]) -> bool:
-    """Whether a run found nothing new to do."""
+def _counts(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, int]:
+    """The whole numbers of an asset's materialization: what this run did."""
+    (event,) = result.asset_materializations_for_node(asset)
+    values = {name: value.value for name, value in event.metadata.items()}
+    return {name: value for name, value in values.items() if type(value) is int and name != "dagster/row_count"}
+
+
+def idleness(this_run: Mapping[str, Mapping[str, int]]) -> str | None:
+    """Why a run found nothing to do, in a sentence; None where it did something."""
     work = {
         "crawled_documents": ("judged", "postponed"),
         "typesense_index": ("indexed", "reindexed", "removed"),
@@ -166,7 +202,13 @@ def did_nothing(this_run: Mapping[str, Mapping[str, int]]) -> bool:
         "extracted_leads": ("extracted", "failed"),
         "leads": ("written", "cleared"),
     }
-    return not any(this_run.get(asset, {}).get(name, 0) for asset, names in work.items() for name in names)
+    if any(this_run[asset][name] for asset, names in work.items() for name in names):
+        return None
+    if not this_run["crawled_documents"]["records_read"]:
+        return "The source is empty: there was nothing to crawl."
+    if not this_run["crawled_documents"]["matched"]:
+        return "No record of the source matches the campaign's keywords: nothing was crawled."
+    return "Nothing new to do: everything was crawled, read and stored before."
 
 
 def print_funnel(outcome: Mapping[str, Any]) -> None:
@@ -179,8 +221,8 @@ def print_funnel(outcome: Mapping[str, Any]) -> None:
     for step in funnel_steps(funnel, this_run):
         table.add_row(step["step"], str(step["stored"]), step["this_run"])
     console.print(table)
-    if did_nothing(this_run):
-        console.print(f"Nothing new to do for {outcome['campaign']}: everything was crawled, read and stored before.")
+    if (reason := idleness(this_run)) is not None:
+        console.print(f"{outcome['campaign']}: {reason}", soft_wrap=True)
 
 
 @click.command()
@@ -206,7 +248,7 @@ def copy_sample_campaigns(folder: Path) -> list[str]:
             text = path.read_text(encoding="utf-8")
             unfinished = target.with_suffix(".unfinished")
             unfinished.write_text(
-                text.replace("../documents.ndjson", str(SAMPLE / "documents.ndjson")), encoding="utf-8"
+                text.replace("../documents.ndjson", json.dumps(str(SAMPLE / "documents.ndjson"))), encoding="utf-8"
             )
             shutil.move(unfinished, target)
     return ids

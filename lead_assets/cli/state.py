@@ -20,7 +20,10 @@ from lead_assets.storage.database import Database
 
 CAMPAIGNS_VARIABLE = "LEAD_ASSETS_CAMPAIGNS"
 
-console = Console(highlight=False)
+# Without markup: what is printed holds paths and texts that others wrote.
+console = Console(highlight=False, markup=False)
+errors = Console(highlight=False, markup=False, stderr=True)
+"""For progress and warnings: standard output is the answer's."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 campaign_argument = click.argument("campaign_id", metavar="CAMPAIGN")
 

@@ -154,13 +154,21 @@ class Campaign(_Part):
 
     def wants(self, document: Document) -> bool:
         """Whether kind, subreddit and author are among those the campaign looks at."""
-        subreddit = document.subreddit.casefold()
+        return self.looks_at(document.kind, document.subreddit, document.author)
+
+    def looks_at(self, kind: str, subreddit: str, author: str | None) -> bool:
+        """Whether the campaign looks at documents of this kind, subreddit and author."""
+        folded = subreddit.casefold()
         return (
-            f"{document.kind}s" in self.content
-            and (not self.included_subreddits or subreddit in self.included_subreddits)
-            and subreddit not in self.excluded_subreddits
-            and (document.author or "").casefold() not in self.excluded_author_names
+            f"{kind}s" in self.content
+            and (not self.included_subreddits or folded in self.included_subreddits)
+            and folded not in self.excluded_subreddits
+            and (author or "").casefold() not in self.excluded_author_names
         )
+
+    def rules_out(self, text: str) -> bool:
+        """Whether a negative keyword occurs in ``text``."""
+        return self.keyword_matcher.rules_out(text)
 
 
 def end_of_day(day: date) -> datetime:

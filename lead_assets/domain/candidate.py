@@ -56,6 +56,20 @@ def component_frame(
     return components.assign(fused_score=fuse(components, weights))
 
 
+EXCLUDED = "excluded"
+"""Stands in place of a gate in candidates that the campaign's own lists leave out since they were crawled."""
+
+
+def is_wanted(frame: pd.DataFrame, campaign: Campaign) -> "pd.Series[bool]":
+    """Whether the campaign, as it is now, looks at each document: kind, subreddit, author and negative keywords."""
+    named = zip(frame["kind"], frame["subreddit"], frame["author"], own_texts(frame), strict=True)
+    wanted = [
+        campaign.looks_at(kind, subreddit, author if isinstance(author, str) else None) and not campaign.rules_out(text)
+        for kind, subreddit, author, text in named
+    ]
+    return pd.Series(wanted, index=frame.index, dtype=bool)
+
+
 def duplicates_among_kept(frame: pd.DataFrame, kept: "pd.Series[bool]") -> pd.Series:
     """For each row the fullname of the kept document that it repeats, else None; the oldest stands for the others."""
     preferred = frame[kept].sort_values(["created_at", "reddit_id"], na_position="last")

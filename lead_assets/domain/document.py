@@ -166,14 +166,12 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def merge_repeats(documents: Sequence[Document]) -> list[Document]:
-    """``documents`` with each id once: its last sighting, with the matched keywords of all."""
+    """``documents`` with each id once: as it was met first, with the matched keywords of all."""
     merged: dict[str, Document] = {}
     for document in documents:
-        before = merged.pop(document.reddit_id, None)
-        if before is not None:
-            united = dict.fromkeys((*before.matched_keywords, *document.matched_keywords))
-            document = replace(document, matched_keywords=tuple(united))
-        merged[document.reddit_id] = document
+        first = merged.setdefault(document.reddit_id, document)
+        united = dict.fromkeys((*first.matched_keywords, *document.matched_keywords))
+        merged[document.reddit_id] = replace(first, matched_keywords=tuple(united))
     return list(merged.values())
 
 

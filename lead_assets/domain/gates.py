@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 import pandas as pd
@@ -203,9 +204,15 @@ def _tally(gate: Gate, frame: pd.DataFrame, verdict: Verdict) -> Tally:
     )
 
 
-def gate_digest(settings: Settings, unknown_policy: UnknownPolicy) -> str:
-    """Hash of what the metadata gates decide by; the de-duplication TTL is no part of it, as it judges no document."""
-    rules = {gate.setting: gate.threshold(settings) for gate in METADATA_GATES if gate is not DEDUPLICATION}
+def gate_digest(settings: Settings, unknown_policy: UnknownPolicy, as_of: datetime | None = None) -> str:
+    """Hash of what the metadata gates decide by: their settings, and the day as of which they judge where one is given.
+
+    The de-duplication TTL is no part of it: it says when a document is judged again, not how.
+    """
+    rules: dict[str, Threshold | str | None] = {
+        gate.setting: gate.threshold(settings) for gate in METADATA_GATES if gate is not DEDUPLICATION
+    }
+    rules["as_of"] = as_of.isoformat() if as_of else None
     names = [gate.name for gate in METADATA_GATES]
     unknown = {name: policy for name, policy in unknown_policy.items() if policy == "reject" and name in names}
     return hashlib.sha256(json.dumps([rules, unknown], sort_keys=True).encode()).hexdigest()[:16]

@@ -29,6 +29,7 @@ MAX_LINE_BYTES = 16 * 2**20
 """A Reddit object is a few kilobytes; a longer line is no record, and must not fill the memory."""
 _ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 """What a frame begins with, or a skippable frame, which pzstd writes first."""
+_OTHER_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
 _END = b"\x00end of archive\n"
 """A line that we add to every compressed file as a frame of its own: where it does not come out, the file was cut."""
 
@@ -181,8 +182,12 @@ class _Decompressed(io.RawIOBase):
 @contextmanager
 def _decompressed(raw: BinaryIO) -> Iterator[tuple[BinaryIO, bytes | None]]:
     """``raw`` as it is, or what it decompresses to and the line that must be its last."""
-    compressed = _ZSTD_MAGIC.match(raw.read(4)) is not None
+    start = raw.read(6)
     raw.seek(0)
+    for magic, name in _OTHER_COMPRESSIONS.items():
+        if start.startswith(magic):
+            raise SourceFailed(f"{raw.name} is compressed with {name}; decompress it, or compress it with zstd.")
+    compressed = _ZSTD_MAGIC.match(start) is not None
     if not compressed:
         yield raw, None
         return

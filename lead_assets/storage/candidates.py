@@ -24,10 +24,11 @@ COMPONENTS = (
 def write_ranked(
     connection: sa.Connection, campaign_id: str, ranked: Sequence[Row], rejection_rows: Sequence[Row]
 ) -> None:
-    """Write rows of ``candidates``, the rejections among them, and forget the rejections of those kept now."""
+    """Write rows of ``candidates``, the rejections among them, and forget the rejections of all others."""
     upsert(connection, candidates, ranked, touch="ranked_at")
     upsert(connection, rejections, rejection_rows, touch="rejected_at")
-    forget_rejections(connection, campaign_id, [row["reddit_id"] for row in ranked if row["kept"]])
+    rejected = {row["reddit_id"] for row in rejection_rows}
+    forget_rejections(connection, campaign_id, [row["reddit_id"] for row in ranked if row["reddit_id"] not in rejected])
 
 
 def read_ranked_by_run(connection: sa.Connection, campaign_id: str, run_id: str) -> pd.DataFrame:

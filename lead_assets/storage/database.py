@@ -17,9 +17,30 @@ LOCK_TIMEOUT_SECONDS = 600
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
+def parsed_url(url: str) -> sa.URL:
+    """``url`` for the driver that we have, whichever one it names (``postgres://``, ``postgresql+psycopg://``).
+
+    Raises:
+        DatabaseUnavailable: ``url`` is no database URL.
+    """
+    try:
+        return sa.make_url(url).set(drivername="postgresql+psycopg2")
+    except (ArgumentError, ValueError):
+        # The message of SQLAlchemy repeats the URL, and with it the password.
+        raise DatabaseUnavailable(
+            "DATABASE_URL is no database URL; write postgresql://user:password@host:port/database."
+        ) from None
+
+
+def _as_tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
+
+
 def in_schema(url: str, schema: str) -> str:
     """``url`` for connections whose tables are in ``schema``."""
-    parsed = sa.make_url(url).update_query_dict({"options": f"-csearch_path={schema},public"})
+    parsed = parsed_url(url)
+    own = " ".join([*_as_tuple(parsed.query.get("options", ())), f"-csearch_path={schema},public"])
+    parsed = parsed.set(drivername="postgresql").update_query_dict({"options": own})
     return parsed.render_as_string(hide_password=False)
 
 
@@ -47,17 +68,11 @@ class Database:
             DatabaseUnavailable: ``url`` is no database URL.
         """
         self._lock_timeout = lock_timeout_seconds
-        try:
-            self.engine = sa.create_engine(
-                sa.make_url(url).set(drivername="postgresql+psycopg2"),
-                pool_pre_ping=True,
-                connect_args={"connect_timeout": 10, "application_name": "lead_assets"},
-            )
-        except (ArgumentError, ValueError):
-            # The message of SQLAlchemy repeats the URL, and with it the password.
-            raise DatabaseUnavailable(
-                "DATABASE_URL is no database URL; write postgresql://user:password@host:port/database."
-            ) from None
+        self.engine = sa.create_engine(
+            parsed_url(url),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 10, "application_name": "lead_assets"},
+        )
 
     @property
     def address(self) -> str:

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from lead_assets.domain.errors import DatabaseUnavailable
+from lead_assets.domain.errors import DatabaseUnavailable, SchemaOutOfDate
 from lead_assets.storage.schema import SCHEMA
 
 MIGRATION_LOCK = 0x1EAD5C
@@ -31,6 +31,10 @@ def wanted_revision() -> str:
     return head
 
 
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def found_revision(connection: sa.Connection) -> str | None:
     """The revision of the schema in the database; None where there is none."""
     options = {"version_table": VERSION_TABLE, "version_table_schema": SCHEMA}
@@ -48,12 +52,18 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
 
     Raises:
         DatabaseUnavailable: the server lacks the pgvector extension.
+        SchemaOutOfDate: the schema is one that a newer version made.
     """
     with engine.connect() as connection, connection.begin():
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         _require_pgvector(connection)
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         before = found_revision(connection)
+        if before is not None and before not in _known_revisions():
+            raise SchemaOutOfDate(
+                f"The schema in PostgreSQL is at revision {before}, which this version does not know (its newest is "
+                f"{wanted_revision()}); a newer lead_assets made it: update this one."
+            )
         if before != wanted_revision():
             command.upgrade(_config(connection), "head")
         return before, wanted_revision()

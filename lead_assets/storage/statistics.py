@@ -29,12 +29,6 @@ def write_stage_run(
     upsert(connection, stage_runs, [row], touch="finished_at")
 
 
-def read_stage_runs(connection: sa.Connection, campaign_id: str) -> dict[str, dict[str, Any]]:
-    """Asset to ``run_id, counts, finished_at`` of its last run."""
-    query = sa.select(stage_runs).where(stage_runs.c.campaign_id == campaign_id)
-    return {row.asset: dict(row._mapping) for row in connection.execute(query)}
-
-
 def write_tallies(
     connection: sa.Connection, campaign_id: str, run_id: str, tallies: Mapping[str, Tally]
 ) -> dict[str, Tally]:
@@ -104,6 +98,7 @@ def read_funnel(connection: sa.Connection, campaign_id: str) -> dict[str, Any]:
         "rejected": dict(connection.execute(by_gate).tuples().all()),
         "stored": documents_stored,
         "ranked": ranked,
+        "excluded": count_rows(connection, candidates, campaign_id, candidates.c.gate == "excluded"),
         "kept": kept,
         "near_duplicates": duplicates,
         "extracted": extracted or 0,
@@ -117,20 +112,27 @@ def read_campaign_stats(connection: sa.Connection) -> dict[str, dict[str, Any]]:
 
 
 def read_explanation(connection: sa.Connection, campaign_id: str, reddit_id: str) -> dict[str, dict[str, Any] | None]:
-    """One row of each table about one document; None where it has none. The extraction is the newest."""
+    """One row of each table about one document; None where it has none.
+
+    The extraction is the one that the lead carries, else the newest.
+    """
     found: dict[str, dict[str, Any] | None] = {}
     for table in (documents, rejections, sightings, candidates, leads):
-        columns = [column for column in table.columns if column.name != "embedding"]
+        columns: list[sa.ColumnElement[Any]] = [column for column in table.columns if column.name != "embedding"]
+        if table is sightings:
+            age = sa.func.extract("epoch", sa.func.now() - sightings.c.seen_at)
+            columns.append(age.cast(sa.Double).label("age_seconds"))
         query = sa.select(*columns).where(table.c.campaign_id == campaign_id, table.c.reddit_id == reddit_id)
         row = connection.execute(query).one_or_none()
         found[table.name] = dict(row._mapping) if row else None
-    newest = (
+    persisted = ((found["leads"] or {}).get("extracted_data") or {}).get("request_key", "")
+    extraction = (
         sa.select(extractions)
         .where(extractions.c.campaign_id == campaign_id, extractions.c.reddit_id == reddit_id)
-        .order_by(extractions.c.extracted_at.desc())
+        .order_by(sa.desc(extractions.c.request_key == persisted), extractions.c.extracted_at.desc())
         .limit(1)
     )
-    row = connection.execute(newest).one_or_none()
+    row = connection.execute(extraction).one_or_none()
     found["extractions"] = dict(row._mapping) if row else None
     found["qualified"] = (
         {} if count_rows(connection, qualified_leads, campaign_id, qualified_leads.c.reddit_id == reddit_id) else None

@@ -1,6 +1,6 @@
 """Vectors, cached by model and text hash and shared by all campaigns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -10,7 +10,6 @@ from lead_assets.domain.errors import EmbeddingFailed
 from lead_assets.storage.bulk import upsert
 from lead_assets.storage.schema import documents, vectors
 
-Vectors = Mapping[str, NDArray[np.float32]]
 _READ_CHUNK = 5_000
 
 
@@ -53,8 +52,14 @@ def write_vectors(
     stored = stored_dimension(connection, model)
     if stored not in (None, dimension):
         raise EmbeddingFailed(f"Model {model} gave {dimension} dimensions, but its stored vectors have {stored}.")
-    rows = [{"model": model, "text_hash": digest, "vector": row} for digest, row in zip(hashes, matrix, strict=True)]
-    upsert(connection, vectors, rows)
+    # In one order for all: two campaigns that store the same texts at once must not wait for each other in a circle.
+    ordered = sorted(zip(hashes, matrix, strict=True), key=lambda pair: pair[0])
+    upsert(
+        connection,
+        vectors,
+        [{"model": model, "text_hash": digest, "vector": row} for digest, row in ordered],
+        update=(),
+    )
 
 
 def stored_dimension(connection: sa.Connection, model: str) -> int | None:

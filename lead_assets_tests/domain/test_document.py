@@ -396,10 +396,10 @@ def matched(document: Document, *keywords: str) -> Document:
     return replace(document, matched_keywords=keywords)
 
 
-def test_repeats_are_merged_into_the_last_one_with_the_keywords_of_all() -> None:
+def test_repeats_are_merged_into_the_first_one_with_the_keywords_of_all() -> None:
     first, last = matched(post(score=1), "crm", "bakery"), matched(post(score=9), "crm", "cake")
 
-    assert merge_repeats([first, last]) == [matched(post(score=9), "crm", "bakery", "cake")]
+    assert merge_repeats([first, last]) == [matched(post(score=1), "crm", "bakery", "cake")]
 
 
 def test_three_repeats_with_others_between_become_one() -> None:
@@ -408,7 +408,7 @@ def test_three_repeats_with_others_between_become_one() -> None:
 
     merged = merge_repeats([repeats[0], other, repeats[1], repeats[2]])
 
-    assert merged == [other, matched(post(score=2), "k0", "k1", "k2")]
+    assert merged == [matched(post(score=0), "k0", "k1", "k2"), other]
 
 
 def test_a_post_and_a_comment_of_one_number_are_two_documents() -> None:

@@ -318,3 +318,11 @@ def test_a_negative_keyword_that_matches_always_excludes(
 
     assert found(written, both)
     assert KeywordMatcher([written], [against]).matches(both) == []
+
+
+def test_the_curly_apostrophe_of_phones_is_an_apostrophe() -> None:
+    assert KeywordMatcher(["don't forget clients"]).matches("I don\u2019t forget a client")
+
+
+def test_composed_and_decomposed_characters_are_the_same() -> None:
+    assert KeywordMatcher(["caf\u00e9 software"]).matches("Which software for a cafe\u0301?")

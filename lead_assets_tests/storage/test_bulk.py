@@ -1,5 +1,7 @@
 """Bulk writes: whatever a text holds arrives as it was, and a repeated write changes nothing."""
 
+import threading
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -114,3 +116,24 @@ def test_a_model_keeps_its_dimension(database: Database) -> None:
 
 def test_extractions_are_keyed_by_their_request() -> None:
     assert [column.name for column in extractions.primary_key] == ["campaign_id", "reddit_id", "request_key"]
+
+
+def test_campaigns_that_store_the_same_vectors_at_once_do_not_deadlock(database: Database) -> None:
+    hashes = [f"h{number:03}" for number in range(200)]
+    matrix = np.ones((200, 3), np.float32)
+    failures: list[Exception] = []
+
+    def write(order: list[str]) -> None:
+        try:
+            for round_ in range(10):
+                with database.connect() as connection, connection.begin():
+                    vectors.write_vectors(connection, f"model{round_}", order, matrix, 3)
+        except sa.exc.DBAPIError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(order,)) for order in (hashes, hashes[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
