@@ -31,7 +31,7 @@ def merely_parse(path: Path) -> int:
 
 def read_and_match(path: Path, campaign: Campaign) -> int:
     """Read and match as a crawl does; returns the number of matching documents."""
-    return sum(len(batch) for batch in ArchiveSource(path).search(campaign))
+    return sum(len(batch.documents) for batch in ArchiveSource(path).search(campaign))
 
 
 def main() -> None:

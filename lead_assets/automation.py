@@ -1,15 +1,18 @@
-"""The job: the whole graph for one campaign."""
+"""The jobs: the whole graph for one campaign, and the weekly sweep of what was deleted on Reddit."""
 
 from typing import Any
 
 import dagster as dg
 
 from lead_assets.assets.stages import GROUP
-from lead_assets.domain.errors import LeadAssetsError
+from lead_assets.assets.sweep import sweep_deletions
+from lead_assets.domain.errors import LeadAssetsError, SourceNotFound
 from lead_assets.partitions import campaigns
-from lead_assets.resources import RunSettings
+from lead_assets.resources import Environment, RunSettings
 
 JOB = "campaign_job"
+SWEEP_JOB = "deletion_sweep"
+EVERY_MONDAY_MORNING = "0 4 * * 1"
 
 
 def launchpad_config(campaign_id: str) -> dict[str, Any]:
@@ -34,3 +37,22 @@ campaign_job = dg.define_asset_job(
         "are in the editor. What a run changes in the stored leads stays until the next run."
     ),
 )
+
+
+@dg.job(
+    name=SWEEP_JOB,
+    executor_def=dg.in_process_executor,
+    description="Remove from every store what was deleted or removed on Reddit.",
+)
+def deletion_sweep() -> None:
+    sweep_deletions()
+
+
+@dg.schedule(job=deletion_sweep, cron_schedule=EVERY_MONDAY_MORNING, default_status=dg.DefaultScheduleStatus.RUNNING)
+def weekly_deletion_sweep() -> dg.RunRequest | dg.SkipReason:
+    """Reddit's terms ask for it wherever its content is kept; without credentials nobody can be asked."""
+    try:
+        _ = Environment.read().reddit
+    except SourceNotFound as error:
+        return dg.SkipReason(str(error))
+    return dg.RunRequest()

@@ -11,12 +11,12 @@ from lead_assets.assets.extract import extracted_leads, extractions_grounded
 from lead_assets.assets.index import index_matches_documents, typesense_index
 from lead_assets.assets.persist import leads, leads_complete
 from lead_assets.assets.rank import ranked_candidates
-from lead_assets.automation import campaign_job
+from lead_assets.automation import campaign_job, deletion_sweep, weekly_deletion_sweep
 from lead_assets.resources import build_resources
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """The asset graph, its checks, the job, and the resources, of which ``resource_overrides`` replaces some."""
+    """The asset graph, its checks, the jobs, and the resources, of which ``resource_overrides`` replaces some."""
     assets: list[Any] = [
         crawled_documents,
         typesense_index,
@@ -29,7 +29,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     return dg.Definitions(
         assets=assets,
         asset_checks=[index_matches_documents, embeddings_complete, extractions_grounded, leads_complete],
-        jobs=[campaign_job],
+        jobs=[campaign_job, deletion_sweep],
+        schedules=[weekly_deletion_sweep],
         executor=dg.in_process_executor,
         resources={**build_resources(), **(resource_overrides or {})},
     )

@@ -6,7 +6,7 @@ Texts stay in the store, where they can be deleted: metadata has ids, links and 
 import csv
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 import dagster as dg
 
 from lead_assets.domain.document import short_url
+from lead_assets.domain.errors import RejectionLogFailed
 from lead_assets.domain.gates import RANK_GATES, REJUDGING_GATES, Gate
 
 MAX_TABLE_ROWS = 50
@@ -197,3 +198,56 @@ class RejectionLog:
             yield
         except OSError as error:
             self.failure = f"{error.strerror or error} ({self.path.parent}); make room there or set REJECTION_LOG_DIR"
+
+
+def logged_ids(folder: Path) -> dict[str, set[str]]:
+    """The fullnames in the CSV files of each campaign."""
+    column, found = REJECTION_COLUMNS.index("reddit_id"), dict[str, set[str]]()
+    for path in sorted(folder.glob("*/*.csv")):
+        rows = _read_rows(path)[1:]
+        found.setdefault(path.parent.name, set()).update(row[column] for row in rows if len(row) > column)
+    return found
+
+
+def remove_rejections(folder: Path, campaign_id: str, reddit_ids: Collection[str]) -> int:
+    """Remove the rows of ``reddit_ids`` from a campaign's CSV files; returns how many there were.
+
+    Raises:
+        RejectionLogFailed: a file could not be rewritten; the others are.
+    """
+    removed, failures = 0, list[str]()
+    for path in sorted((folder / campaign_id).glob("*.csv")) if reddit_ids else ():
+        try:
+            removed += _remove_rows(path, reddit_ids)
+        except OSError as error:
+            failures.append(f"{path} ({error.strerror or error})")
+    if failures:
+        raise RejectionLogFailed(
+            f"Deleted documents could not be removed from {', '.join(failures)}; make the files writable and repeat."
+        )
+    return removed
+
+
+def _read_rows(path: Path) -> list[list[str]]:
+    # Somebody may have saved the file in another encoding: what cannot be read is written back as it was.
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.reader(file))
+
+
+def _remove_rows(path: Path, reddit_ids: Collection[str]) -> int:
+    rows = _read_rows(path)
+    column = REJECTION_COLUMNS.index("reddit_id")
+    kept = [row for row in rows if len(row) <= column or row[column] not in reddit_ids]
+    if len(kept) < len(rows):
+        with tempfile.NamedTemporaryFile(
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="surrogateescape",
+            dir=path.parent,
+            prefix=".unfinished-",
+            delete=False,
+        ) as file:
+            csv.writer(file).writerows(kept)
+        Path(file.name).replace(path)
+    return len(rows) - len(kept)

@@ -3,12 +3,14 @@
 Everything is read when a run starts, never at import: definitions load with an empty environment.
 """
 
+import functools
 import os
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import dagster as dg
 from pydantic import Field, create_model
@@ -22,14 +24,28 @@ from lead_assets.domain.errors import (
     SettingInvalid,
     SourceNotFound,
 )
+from lead_assets.domain.gates import gate_digest
+from lead_assets.domain.prices import price_of
 from lead_assets.domain.settings import NAMES, Layer, Resolved, Settings, resolve
 from lead_assets.services.embedding import Embedder, LocalEmbedder
 from lead_assets.services.extractor import Extractor, RulesExtractor
+from lead_assets.services.openai_address import VARIABLES as OPENAI_VARIABLES
+from lead_assets.services.openai_address import Address, Purpose, address_in
+from lead_assets.services.openai_prompt import request_key
 from lead_assets.services.search import SearchIndex
 from lead_assets.sources.archive import ArchiveSource
+from lead_assets.sources.arctic_shift import ARCTIC_SHIFT_URL, ArcticShiftSource, require_subreddits
+from lead_assets.sources.reddit.client import RedditClient, RedditCredentials
+from lead_assets.sources.reddit.source import Reading, RedditSource
 from lead_assets.sources.source import Source
+from lead_assets.storage.crawl_memory import CrawlMemory
 from lead_assets.storage.database import Database
+from lead_assets.storage.request_budget import RequestBudget
 
+if TYPE_CHECKING:
+    from lead_assets.services.openai_endpoint import Endpoint
+
+REDDIT_VARIABLES = ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT", "REDDIT_URL")
 _CHECKOUT = Path(__file__).resolve().parent.parent
 PROJECT = _CHECKOUT if (_CHECKOUT / "dagster.yaml").is_file() else Path.cwd()
 """The checkout that the package runs from; an installed package has none, and state lives where one stands."""
@@ -47,6 +63,9 @@ class Environment:
     _database_url: str | None
     _typesense_url: str | None
     _typesense_api_key: str | None
+    _reddit: Mapping[str, str]
+    arctic_shift_url: str
+    _openai: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def read(cls, variables: Mapping[str, str] | None = None) -> "Environment":
@@ -62,6 +81,9 @@ class Environment:
             _database_url=given.get("DATABASE_URL"),
             _typesense_url=given.get("TYPESENSE_URL"),
             _typesense_api_key=given.get("TYPESENSE_API_KEY"),
+            _reddit={name: given[name] for name in REDDIT_VARIABLES if name in given},
+            arctic_shift_url=given.get("ARCTIC_SHIFT_URL", ARCTIC_SHIFT_URL),
+            _openai={name: given[name] for name in OPENAI_VARIABLES if name in given},
         )
 
     @property
@@ -104,6 +126,39 @@ class Environment:
             )
         return servers.typesense_url, servers.typesense_api_key
 
+    @property
+    def reddit(self) -> RedditCredentials:
+        """What Reddit knows us by.
+
+        Raises:
+            SourceNotFound: a variable is not set.
+        """
+        missing = [name for name in REDDIT_VARIABLES[:3] if name not in self._reddit]
+        if missing:
+            raise SourceNotFound(
+                f"Source reddit needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not set; "
+                "make an app of type script at https://www.reddit.com/prefs/apps and set them in .env, or crawl "
+                "without credentials with --source arctic_shift."
+            )
+        client_id, secret, user_agent = (self._reddit[name] for name in REDDIT_VARIABLES[:3])
+        return RedditCredentials(client_id, secret, user_agent, self._reddit.get("REDDIT_URL"))
+
+    def endpoint(self, purpose: Purpose, kind: str, kind_setting: str) -> Address | None:
+        """The OpenAI-compatible endpoint for ``purpose`` where ``kind`` is openai, or auto and one is known.
+
+        Raises:
+            SettingInvalid: ``kind`` is openai and none is known, or what is set cannot be right.
+        """
+        if kind not in ("auto", "openai"):
+            return None
+        address = address_in(self._openai, purpose)
+        if address is None and kind == "openai":
+            raise SettingInvalid(
+                f"{kind_setting} is openai, but no endpoint is known; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server "
+                "of your own."
+            )
+        return address
+
     def exports(self) -> dict[str, str]:
         """The variables that make any program, Dagster's own commands among them, work on the same state."""
         url, key = self.typesense
@@ -141,6 +196,11 @@ class Brief:
         """The moment as of which a crawl judges ages: the given one, else now."""
         return self.as_of or datetime.now(UTC)
 
+    @property
+    def gate_digest(self) -> str:
+        """Hash of what the metadata gates decide by."""
+        return gate_digest(self.settings, self.campaign.unknown, self.as_of)
+
     def set_by(self, setting: str) -> str:
         """Where a setting's value comes from: default, environment, the campaign's file, or the run's config."""
         return self.resolved.origins[setting]
@@ -163,7 +223,9 @@ _SettingFields: Any = create_model("_SettingFields", __base__=dg.ConfigurableRes
 class RunSettings(_SettingFields):
     """What one run does otherwise than the campaign's file says. Everything is optional and empty by default."""
 
-    source: Optional[str] = Field(default=None, description="Where documents come from in this run: archive.")  # noqa: UP045
+    source: Optional[str] = Field(  # noqa: UP045
+        default=None, description="Where documents come from in this run: reddit, arctic_shift or archive."
+    )
     archive_path: str | None = Field(default=None, description="The archive file (.ndjson or .zst) of source archive.")
     as_of: str | None = Field(
         default=None, description="Day as of which ages are judged, e.g. 2026-01-31; default today."
@@ -210,36 +272,148 @@ def parse_day(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def open_source(brief: Brief) -> Source:
-    """The source of a run.
+def require_source(brief: Brief) -> None:
+    """Make sure that the run's source has what it needs, before anything is opened.
 
     Raises:
-        SourceNotFound: there is none of this name, or it cannot be opened.
+        SourceNotFound: there is none of this name, or something that it needs is missing.
     """
-    if brief.source in ("reddit", "arctic_shift"):
-        raise SourceNotFound(
-            f"Source {brief.source} is not part of this version; crawl an archive with --source archive --path FILE."
-        )
-    if brief.source != "archive":
-        raise SourceNotFound(f"There is no source {brief.source!r}; this version has archive.")
-    if brief.archive is None:
-        raise SourceNotFound(
-            f"Campaign {brief.campaign.id} has no archive; give --path FILE, or add `archive: {{path: …}}` to its file."
-        )
-    return ArchiveSource(brief.archive)
+    if brief.source == "archive":
+        if brief.archive is None:
+            raise SourceNotFound(
+                f"Campaign {brief.campaign.id} has no archive; give --path FILE, or add `archive: {{path: …}}` to its "
+                "file."
+            )
+        ArchiveSource(brief.archive)
+    elif brief.source == "reddit":
+        _ = Environment.read().reddit
+    elif brief.source == "arctic_shift":
+        require_subreddits(brief.campaign)
+    else:
+        raise SourceNotFound(f"There is no source {brief.source!r}; there are reddit, arctic_shift and archive.")
 
 
-def make_embedder() -> Embedder:
-    """What embeds texts; the model is loaded when it is first used."""
+def open_source(brief: Brief, database: Database, say: Callable[[str], object]) -> Source:
+    """The source of a run; ``say`` takes one line about what it waits for.
+
+    Raises:
+        SourceNotFound: see ``require_source``.
+    """
+    require_source(brief)
+    settings, digest = brief.settings, brief.gate_digest
+    if brief.source == "archive":
+        assert brief.archive is not None
+        return ArchiveSource(brief.archive)
+    memory = CrawlMemory(database.engine, brief.campaign.id, digest, settings.reddit_dedup_ttl_seconds)
+    if brief.source == "arctic_shift":
+        return ArcticShiftSource(
+            memory,
+            digest=digest,
+            until=brief.as_of,
+            url=Environment.read().arctic_shift_url,
+            max_requests=settings.reddit_max_requests_per_run,
+            say=say,
+            retry_seconds=settings.reddit_retry_seconds,
+        )
+    reading = Reading(digest, settings.reddit_max_comment_requests_per_run, settings.reddit_min_sub_ratio > 0)
+    client = open_reddit(settings, database, say, max_requests=settings.reddit_max_requests_per_run)
+    return RedditSource(client, memory, reading)
+
+
+def open_reddit(
+    settings: Settings, database: Database, say: Callable[[str], object], max_requests: int
+) -> RedditClient:
+    """A client of Reddit's API that shares its request budget with all other runs.
+
+    Raises:
+        SourceNotFound: the credentials are not set.
+    """
+    credentials = Environment.read().reddit
+    budget = RequestBudget(database.engine, credentials.client_id, settings.reddit_requests_per_minute)
+    return RedditClient(
+        credentials, budget, max_requests=max_requests, say=say, retry_seconds=settings.reddit_retry_seconds
+    )
+
+
+def open_reddit_for_sweep(database: Database, say: Callable[[str], object]) -> RedditClient:
+    """A client for looking at all that is stored, however many requests that takes.
+
+    Raises:
+        SourceNotFound: the credentials are not set.
+    """
+    settings = resolve([Layer("environment", Environment.read().settings)]).settings
+    return open_reddit(settings, database, say, max_requests=sys.maxsize)
+
+
+@functools.cache
+def _local_embedder() -> LocalEmbedder:
+    """One for the process: its model is loaded once, when it is first used."""
     return LocalEmbedder()
 
 
-def make_extractor() -> Extractor:
-    """What reads candidates."""
-    return RulesExtractor()
+def make_embedder(brief: Brief) -> Embedder:
+    """What embeds texts in a run, by EMBEDDER.
+
+    Raises:
+        SettingInvalid: it is openai, and no endpoint is known.
+    """
+    settings = brief.settings
+    address = Environment.read().endpoint("EMBEDDING", settings.embedder, "EMBEDDER")
+    if address is None:
+        return _local_embedder()
+    from lead_assets.services.openai_embedding import OpenAIEmbedder
+
+    return OpenAIEmbedder(
+        _endpoint(address, settings.embedding_model, "EMBEDDING_MODEL", settings),
+        concurrency=settings.embedding_concurrency,
+        max_input_tokens=settings.embedding_max_input_tokens,
+        max_request_tokens=settings.embedding_max_request_tokens,
+    )
 
 
-SourceOpener = Callable[[Brief], Source]
+def make_extractor(brief: Brief) -> Extractor:
+    """What reads candidates in a run, by EXTRACTOR.
+
+    Raises:
+        SettingInvalid: it is openai, and no endpoint is known; or there is a cap on an unknown cost.
+    """
+    settings = brief.settings
+    address = Environment.read().endpoint("LLM", settings.extractor, "EXTRACTOR")
+    if address is None:
+        return RulesExtractor(lambda asked: request_key(asked, settings.llm_model, settings.llm_max_document_tokens))
+    from lead_assets.services.openai_extractor import OpenAIExtractor
+
+    return OpenAIExtractor(
+        _endpoint(address, settings.llm_model, "LLM_MODEL", settings),
+        concurrency=settings.llm_concurrency,
+        max_calls=settings.llm_max_calls_per_run,
+        max_cost_usd=settings.llm_max_cost_per_run,
+        max_document_tokens=settings.llm_max_document_tokens,
+        max_output_tokens=settings.llm_max_output_tokens,
+    )
+
+
+def _endpoint(address: Address, model: str, model_setting: str, settings: Settings) -> "Endpoint":
+    # Imported here and above: the client takes a good part of a second, and most commands never ask a model.
+    from lead_assets.services.openai_endpoint import Endpoint
+    from lead_assets.services.openai_usage import Usage
+
+    return Endpoint(
+        address,
+        model,
+        model_setting,
+        Usage(price_of(model, settings.prices)),
+        timeout_seconds=settings.openai_timeout_seconds,
+        retry_seconds=settings.openai_retry_seconds,
+    )
+
+
+EmbedderOpener = Callable[[Brief], Embedder]
+ExtractorOpener = Callable[[Brief], Extractor]
+
+
+RedditOpener = Callable[[Database, Callable[[str], object]], RedditClient]
+SourceOpener = Callable[[Brief, Database, Callable[[str], object]], Source]
 
 
 @dg.resource(description="PostgreSQL: DATABASE_URL, else the embedded server.")
@@ -275,7 +449,8 @@ def build_resources() -> dict[str, Any]:
         "database": database_resource,
         "search_index": search_resource,
         "rejection_logs": rejection_logs_resource,
+        "reddit_opener": dg.ResourceDefinition.hardcoded_resource(open_reddit_for_sweep, "Opens Reddit's API."),
         "source_opener": dg.ResourceDefinition.hardcoded_resource(open_source, "Opens the run's source."),
-        "embedder": dg.ResourceDefinition.hardcoded_resource(make_embedder(), "Embeds texts with the local model."),
-        "extractor": dg.ResourceDefinition.hardcoded_resource(make_extractor(), "Reads candidates by rules."),
+        "embedder_opener": dg.ResourceDefinition.hardcoded_resource(make_embedder, "Opens what embeds texts."),
+        "extractor_opener": dg.ResourceDefinition.hardcoded_resource(make_extractor, "Opens what reads candidates."),
     }

@@ -17,8 +17,9 @@ from lead_assets import local
 from lead_assets.definitions import build_defs
 from lead_assets.domain.settings import NAMES
 from lead_assets.partitions import campaigns
-from lead_assets.resources import open_source
+from lead_assets.resources import REDDIT_VARIABLES, open_source
 from lead_assets.services.embedding import LocalEmbedder
+from lead_assets.services.openai_address import VARIABLES as OPENAI_VARIABLES
 from lead_assets.services.search import SearchIndex
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
@@ -31,10 +32,22 @@ AS_OF = "2026-06-30"
 DAY = 86_400
 
 
+VARIABLES = (
+    "DATABASE_URL",
+    "TYPESENSE_URL",
+    "TYPESENSE_API_KEY",
+    "REJECTION_LOG_DIR",
+    "DAGSTER_HOME",
+    "ARCTIC_SHIFT_URL",
+    *OPENAI_VARIABLES,
+    *REDDIT_VARIABLES,
+)
+
+
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see no settings of the machine they run on."""
-    for name in (*NAMES, "DATABASE_URL", "TYPESENSE_URL", "TYPESENSE_API_KEY", "REJECTION_LOG_DIR", "DAGSTER_HOME"):
+    for name in (*NAMES, *VARIABLES):
         monkeypatch.delenv(name, raising=False)
 
 

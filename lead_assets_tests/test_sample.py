@@ -50,7 +50,7 @@ def crawled(campaign_id: str) -> Crawled:
     assert campaign.archive.as_of is not None
     settings = resolve([Layer(f"campaign {campaign_id}", campaign.settings)]).settings
     source = ArchiveSource(Path(campaign.archive.path))
-    handed_on = [document for batch in source.search(campaign) for document in batch]
+    handed_on = [document for batch in source.search(campaign) for document in batch.documents]
     frame = to_frame(merge_repeats(handed_on)).assign(
         sighting_age_seconds=float("nan"), judged_as_of=pd.Timestamp(end_of_day(campaign.archive.as_of))
     )
@@ -114,7 +114,7 @@ def test_what_the_campaign_leaves_out_is_left_out_for_that_reason_alone(
     open_to_all = Campaign.model_validate(crawled(campaign_id).campaign.model_dump() | without)
 
     source = ArchiveSource(SAMPLE / "documents.ndjson")
-    ids = {document.reddit_id for batch in source.search(open_to_all) for document in batch}
+    ids = {document.reddit_id for batch in source.search(open_to_all) for document in batch.documents}
 
     assert ids >= set(EXPECTED[campaign_id]["excluded"][reason])
 

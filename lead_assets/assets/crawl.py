@@ -1,6 +1,7 @@
 """Crawl: documents from the source, through the metadata gates, into the store."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,22 +16,25 @@ from lead_assets.assets.stages import progress, report, stage, told_in_one_sente
 from lead_assets.domain.document import COLUMNS, Document, merge_repeats, to_frame, to_rows
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.gates import (
+    AUTHOR_GATES,
     CHEAP_GATES,
     DEDUPLICATION,
-    LOOK_UP_GATES,
     METADATA_GATES,
+    SUBREDDIT_GATES,
     Sifted,
     Tally,
-    gate_digest,
     join_sifted,
+    oldest_kept,
     rejection_frame,
     sift,
 )
-from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, table
+from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, remove_rejections, table
 from lead_assets.resources import Brief, RunSettings, SourceOpener
-from lead_assets.sources.source import Source
+from lead_assets.sources.source import Batch, Source
 from lead_assets.storage.corpus import read_kept_by_run, read_sightings, unite_keywords, write_judged
+from lead_assets.storage.crawl_memory import write_progress
 from lead_assets.storage.database import CampaignSession, Database
+from lead_assets.storage.deletions import purge_deleted, read_deleted, remember_deleted
 from lead_assets.storage.schema import documents as documents_table
 from lead_assets.storage.statistics import count_rows, write_tallies
 
@@ -51,33 +55,54 @@ class Crawl:
     tallies: dict[str, Tally] = field(default_factory=lambda: {gate.name: Tally() for gate in METADATA_GATES})
     repeated: int = 0
     postponed: int = 0
+    withheld: int = 0
+    purged: set[str] = field(default_factory=set)
     last_failure: LookUpFailed | None = None
+    _unfinished: set[str] = field(default_factory=set)
+    """Queries and trees of which a batch was postponed: what comes after it must not count as progress."""
 
     def __post_init__(self) -> None:
         self.judged_as_of = self.brief.judged_as_of
-        self.digest = gate_digest(self.brief.settings, self.brief.campaign.unknown, self.brief.as_of)
+        self.digest = self.brief.gate_digest
 
-    def take(self, batch: Sequence[Document]) -> list[dict[str, Any]]:
+    @property
+    def since(self) -> datetime:
+        """Older documents are too old for the campaign."""
+        return oldest_kept(self.judged_as_of, self.brief.settings)
+
+    def take(self, batch: Batch) -> list[dict[str, Any]]:
         """Judge one batch and write it in one transaction; returns its rejections, duplicates among them."""
-        merged = merge_repeats(batch)
-        self.repeated += len(batch) - len(merged)
+        merged = merge_repeats(batch.documents)
+        self.repeated += len(batch.documents) - len(merged)
         with self.phases.measured("ledger"), self.session.transaction() as connection:
-            frame = self._beside_ledger(connection, to_frame(merged))
+            frame = self._beside_ledger(connection, to_frame(self._allowed(connection, merged)), batch.refreshed)
         try:
             with self.phases.measured("look_up_and_judge"):
                 frame, sifted = self._judge(frame)
         except LookUpFailed as error:
-            # Not judged, so no sighting: the next crawl meets these documents again.
+            # Not judged, so no sighting and no progress: the next crawl meets these documents again.
             self.postponed += len(frame)
             self.last_failure = error
+            self._unfinished |= {entry.key for entry in batch.progress}
             return []
         with self.phases.measured("store"), self.session.transaction() as connection:
-            rejected = self._write(connection, frame, sifted)
+            rejected = self._write(connection, frame, sifted, batch)
         for name, tally in sifted.tallies.items():
             self.tallies[name].add(tally)
         return rejected
 
-    def _beside_ledger(self, connection: sa.Connection, frame: pd.DataFrame) -> pd.DataFrame:
+    def purge(self) -> None:
+        """Remove what the campaign holds of documents that were deleted on Reddit."""
+        with self.phases.measured("purge"), self.session.transaction() as connection:
+            self.purged |= purge_deleted(connection, self.session.campaign_id).reddit_ids
+
+    def _allowed(self, connection: sa.Connection, documents: Sequence[Document]) -> list[Document]:
+        """``documents`` without those that were deleted on Reddit, wherever they come from now."""
+        deleted = read_deleted(connection, [document.reddit_id for document in documents])
+        self.withheld += len(deleted)
+        return [document for document in documents if document.reddit_id not in deleted]
+
+    def _beside_ledger(self, connection: sa.Connection, frame: pd.DataFrame, refreshed: bool) -> pd.DataFrame:
         """``frame`` with the age of each document's sighting, without documents that this run has met before."""
         ledger = read_sightings(connection, self.session.campaign_id, frame["reddit_id"].tolist())
         again = set(ledger.loc[ledger["run_id"] == self.run_id, "reddit_id"])
@@ -88,20 +113,27 @@ class Crawl:
             dict(zip(repeats["reddit_id"], repeats["matched_keywords"], strict=True)),
         )
         self.repeated += len(repeats)
-        known = ledger[ledger["gate_digest"] == self.digest].set_index("reddit_id")["age_seconds"]
+        known = ledger[ledger["gate_digest"] == ("" if refreshed else self.digest)]
         frame = frame[~frame["reddit_id"].isin(again)].reset_index(drop=True)
-        ages = frame["reddit_id"].map(known).astype("float64")
+        ages = frame["reddit_id"].map(known.set_index("reddit_id")["age_seconds"]).astype("float64")
         return frame.assign(sighting_age_seconds=ages, judged_as_of=pd.Timestamp(self.judged_as_of))
 
     def _judge(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, Sifted]:
         """Cheap gates first; look-ups only for what they kept. Returns the frame with the facts that were found."""
         settings, unknown = self.brief.settings, self.brief.campaign.unknown
-        cheap = sift(frame, CHEAP_GATES, settings, unknown)
-        reaching = self.source.look_up(frame[cheap.kept])
-        costly = sift(reaching, LOOK_UP_GATES, settings, unknown)
-        return pd.concat([frame[~cheap.kept], reaching]).sort_index(), join_sifted(cheap, costly)
+        sifted = sift(frame, CHEAP_GATES, settings, unknown)
+        for look_up, gates in (
+            (self.source.look_up_subreddits, SUBREDDIT_GATES),
+            (self.source.look_up_authors, AUTHOR_GATES),
+        ):
+            reaching = look_up(frame[sifted.kept])
+            frame = pd.concat([frame[~sifted.kept], reaching]).sort_index()
+            sifted = join_sifted(sifted, sift(reaching, gates, settings, unknown))
+        return frame, sifted
 
-    def _write(self, connection: sa.Connection, frame: pd.DataFrame, sifted: Sifted) -> list[dict[str, Any]]:
+    def _write(
+        self, connection: sa.Connection, frame: pd.DataFrame, sifted: Sifted, batch: Batch
+    ) -> list[dict[str, Any]]:
         owned = frame.assign(campaign_id=self.session.campaign_id, run_id=self.run_id)
         rejected = rejection_frame(owned, sifted)
         judged_rejected = rejected[rejected["gate"] != DEDUPLICATION.name]
@@ -114,11 +146,20 @@ class Crawl:
             rejection_rows=to_rows(judged_rejected),
             gate_digest=self.digest,
             run_id=self.run_id,
+            refreshed=batch.refreshed,
         )
+        done = [entry for entry in batch.progress if entry.key not in self._unfinished]
+        write_progress(connection, self.session.campaign_id, done)
+        if batch.gone:
+            remember_deleted(connection, batch.gone)
+            self.purged |= purge_deleted(connection, self.session.campaign_id).reddit_ids
         return to_rows(rejected)
 
     def counts(self) -> dict[str, int]:
-        """What this run did: matched = met + repeated + postponed, met = duplicates + judged = duplicates + kept + …"""
+        """What this run did.
+
+        matched = met + repeated + postponed + withheld, met = duplicates + judged = duplicates + kept + rejected.
+        """
         met, duplicates = self.tallies[DEDUPLICATION.name].evaluated, self.tallies[DEDUPLICATION.name].rejected
         source = self.source.counts
         return {
@@ -128,6 +169,7 @@ class Crawl:
             "matched": source.matched,
             "repeated": self.repeated,
             "postponed": self.postponed,
+            "withheld": self.withheld,
             "met": met,
             "duplicates": duplicates,
             "judged": met - duplicates,
@@ -136,7 +178,9 @@ class Crawl:
             "unknown": sum(tally.unknown for tally in self.tallies.values()),
             **{f"rejected_{name}": tally.rejected for name, tally in self.tallies.items()},
             **{f"unknown_{name}": tally.unknown for name, tally in self.tallies.items()},
+            "purged": len(self.purged),
             "requests": source.requests,
+            "retries": source.retries,
         }
 
 
@@ -146,7 +190,8 @@ class Crawl:
     check_specs=gate_specs(ASSET, METADATA_GATES),
     description=(
         "Reddit posts and comments that match the campaign's keywords and passed the metadata gates.\n\n"
-        "Reads the campaign's source (a Reddit archive), meets each document with the seven gates in order, and writes "
+        "Reads the campaign's source (Reddit's API, Arctic Shift, or an archive file), meets each document with the "
+        "seven gates in order, and writes "
         "`documents`, `rejections` and the ledger of `sightings`, batch by batch. A document that was judged lately "
         "under the same gate settings is a duplicate and costs nothing. Rejections are in the table `rejections`, in a "
         "CSV file per run, and as examples in this asset's metadata."
@@ -161,12 +206,16 @@ def crawled_documents(
 ) -> dg.MaterializeResult:
     with told_in_one_sentence():
         brief = run_settings.brief(context.partition_key)
-        source = source_opener(brief)
         log = RejectionLog(rejection_logs, brief.campaign.id, context.run.run_id)
-        with database.campaign(brief.campaign.id, context.log.info) as session:
+        with (
+            closing(source_opener(brief, database, context.log.info)) as source,
+            database.campaign(brief.campaign.id, context.log.info) as session,
+        ):
             crawl = Crawl(session, brief, source, context.run.run_id)
+            crawl.purge()
             with log, crawl.phases.measured("total"):
                 examples = _crawl_all(context, crawl, log)
+            remove_rejections(rejection_logs, brief.campaign.id, crawl.purged)
             return _result(context, crawl, examples, log)
 
 
@@ -178,7 +227,7 @@ def _crawl_all(context: dg.AssetExecutionContext, crawl: Crawl, log: RejectionLo
         SourceFailed: there was nothing but malformed records.
     """
     say, examples = progress(context), []
-    for batch in crawl.source.search(crawl.brief.campaign, None):
+    for batch in crawl.source.search(crawl.brief.campaign, crawl.since):
         rejected = crawl.take(batch)
         log.add(rejected)
         room = MAX_TABLE_ROWS - len(examples)
@@ -223,6 +272,7 @@ def _result(
             extra={
                 "source": f"{brief.source} {brief.archive or ''}".strip(),
                 "judged_as_of": crawl.judged_as_of.isoformat(),
+                "seconds_waited_for_requests": round(source.waited_seconds, 1),
                 "rejected_examples": rejection_table(examples),
                 "malformed_examples": table([{"record": text} for text in crawl.source.counts.malformed_examples]),
                 "rejection_log": dg.MetadataValue.path(log.state),

@@ -1,13 +1,15 @@
 """Extract: the kept candidates, read best first."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 import pandas as pd
+import sqlalchemy as sa
 
+from lead_assets.assets.models import opened_extractor
 from lead_assets.assets.rank import ranked_candidates
 from lead_assets.assets.stages import checked_campaign, partitioned_check, progress, report, stage, told_in_one_sentence
 from lead_assets.domain.document import to_rows
@@ -15,8 +17,8 @@ from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
 from lead_assets.domain.ranking import document_text
 from lead_assets.reporting import Phases, table
-from lead_assets.resources import Brief, RunSettings
-from lead_assets.services.extractor import Extractor
+from lead_assets.resources import Brief, ExtractorOpener, RunSettings
+from lead_assets.services.extractor import Extractor, Outcome
 from lead_assets.storage.candidates import read_kept
 from lead_assets.storage.database import CampaignSession, Database
 from lead_assets.storage.extractions import (
@@ -24,6 +26,7 @@ from lead_assets.storage.extractions import (
     OK,
     count_by_status,
     read_by_keys,
+    read_by_keys_elsewhere,
     read_texts_of_current,
     write_extractions,
 )
@@ -31,6 +34,8 @@ from lead_assets.storage.extractions import (
 MAX_ATTEMPTS = 3
 """A document that could not be read so often is left alone until its request changes."""
 BATCH = 50
+"""Results that cost nothing are written so many at a time; what was paid for is written as it comes."""
+_UNSTORABLE = str.maketrans({"\x00": "\ufffd"})
 
 
 @dataclass
@@ -39,115 +44,190 @@ class Reading:
 
     candidates: int = 0
     current: int = 0
+    reused: int = 0
     extracted: int = 0
     failed: int = 0
     given_up: int = 0
+    postponed: int = 0
     leads: int = 0
     removed_quotes: int = 0
     removed_contacts: int = 0
+    removed_words: int = 0
 
 
 def requests_of(kept: pd.DataFrame, product: str, extractor: Extractor) -> pd.DataFrame:
-    """Kept candidates with ``request`` and ``request_key``: what would be sent for each of them now."""
+    """Kept candidates with ``request``, ``keys`` (of all readers whose answer counts) and ``request_key``, our own."""
     requests = [ExtractionRequest(product, *texts) for texts in zip(kept["title"], kept["body"], strict=True)]
-    keys = [extractor.request_key(request) for request in requests]
+    keys = [extractor.accepted_keys(request) for request in requests]
     return kept.assign(
-        request=pd.Series(requests, kept.index, dtype=object), request_key=pd.Series(keys, kept.index, dtype=object)
+        request=pd.Series(requests, kept.index, dtype=object),
+        keys=pd.Series(keys, kept.index, dtype=object),
+        request_key=pd.Series([each[-1] for each in keys], kept.index, dtype=object),
     )
 
 
-def read_candidates(
-    session: CampaignSession, brief: Brief, extractor: Extractor, run_id: str, say: Callable[[str], object]
-) -> Reading:
-    """Read every kept candidate that has no current extraction; results are written as they come."""
-    with session.transaction() as connection:
-        wanted = requests_of(read_kept(connection, session.campaign_id), brief.campaign.product, extractor)
-        known = read_by_keys(connection, session.campaign_id, wanted["request_key"].tolist()).set_index("request_key")
-    attempts = wanted["request_key"].map(known["attempts"]).fillna(0).astype(int)
-    current = wanted["request_key"].map(known["status"]) == OK
-    given_up = ~current & (attempts >= MAX_ATTEMPTS)
-    todo = wanted.assign(attempts=attempts)[~current & ~given_up].reset_index(drop=True)
-    reading = Reading(candidates=len(wanted), current=int(current.sum()), given_up=int(given_up.sum()))
-    rows: list[dict[str, Any]] = []
-    for position, outcome in extractor.extract_all(todo["request"].tolist()):
-        rows.append(_row(session.campaign_id, todo.iloc[position], outcome, extractor, run_id, reading))
-        if len(rows) >= BATCH:
-            _write(session, rows)
-            say(f"{reading.extracted + reading.failed:,} of {len(todo):,} candidates read")
-    _write(session, rows)
-    return reading
+def extractions_of(
+    connection: sa.Connection, campaign_id: str, wanted: pd.DataFrame
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What is stored for the requests of ``wanted``: rows by fullname and request key."""
+    keys = sorted({key for each in wanted["keys"] for key in each})
+    return {(row["reddit_id"], row["request_key"]): row for row in to_rows(read_by_keys(connection, campaign_id, keys))}
 
 
-def _write(session: CampaignSession, rows: list[dict[str, Any]]) -> None:
-    with session.transaction() as connection:
-        write_extractions(connection, rows)
-    rows.clear()
+def current_of(candidate: Mapping[str, Any], stored: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, Any] | None:
+    """The extraction that counts for a candidate: the good one of the best reader; None where there is none."""
+    rows = (stored.get((candidate["reddit_id"], key)) for key in candidate["keys"])
+    return next((row for row in rows if row is not None and row["status"] == OK), None)
 
 
-def _row(
-    campaign_id: str,
-    candidate: "pd.Series[Any]",
-    outcome: Extraction | ExtractionFailed,
-    extractor: Extractor,
-    run_id: str,
-    reading: Reading,
-) -> dict[str, Any]:
-    """A row of the table ``extractions``; only what the document says is kept of an answer."""
-    row: dict[str, Any] = {
-        "campaign_id": campaign_id,
-        "reddit_id": candidate["reddit_id"],
-        "request_key": candidate["request_key"],
-        "text_hash": candidate["text_hash"],
-        "extractor": extractor.name,
-        "model": extractor.model,
-        "attempts": int(candidate["attempts"]) + 1,
-        "run_id": run_id,
-        "status": FAILED,
-        "extraction": None,
-        "error": str(outcome),
-        "removed_quotes": 0,
-        "removed_contacts": 0,
-    }
-    if isinstance(outcome, ExtractionFailed):
-        reading.failed += 1
-        return row
-    grounded = ground(outcome, candidate["request"].text)
-    reading.extracted += 1
-    reading.leads += grounded.extraction.is_lead
-    reading.removed_quotes += grounded.removed_quotes
-    reading.removed_contacts += grounded.removed_contacts
-    return row | {
-        "status": OK,
-        "extraction": grounded.extraction.model_dump(),
-        "error": None,
-        "removed_quotes": grounded.removed_quotes,
-        "removed_contacts": grounded.removed_contacts,
-    }
+class CandidateReader:
+    """Reads a campaign's candidates in one run, and writes what comes."""
+
+    def __init__(self, session: CampaignSession, extractor: Extractor, run_id: str) -> None:
+        """Nothing is read yet."""
+        self.reading = Reading()
+        self._session, self._extractor, self._run_id = session, extractor, run_id
+        self._rows: list[dict[str, Any]] = []
+
+    def read(self, wanted: pd.DataFrame, say: Callable[[str], object]) -> Reading:
+        """Read every candidate of ``wanted`` (see ``requests_of``) that has no current extraction."""
+        todo = self._without_current(wanted)
+        if not self._extractor.is_free:
+            todo = self._without_bought(todo)
+        # Two documents may have the same text: it is read once.
+        first = todo.drop_duplicates("request_key").reset_index(drop=True)
+        read = 0
+        for position, outcome in self._extractor.extract_all(first["request"].tolist()):
+            self._add(first.iloc[position], outcome)
+            read += 1
+            say(f"{read:,} of {len(first):,} candidates read")
+        self._write()
+        self.reading.postponed = len(first) - read
+        again = todo[todo.duplicated("request_key")]
+        left = self._without_bought(again)
+        self.reading.postponed += len(left)
+        return self.reading
+
+    def _without_current(self, wanted: pd.DataFrame) -> pd.DataFrame:
+        """The candidates that are still to be read, with ``attempts``."""
+        with self._session.transaction() as connection:
+            stored = extractions_of(connection, self._session.campaign_id, wanted)
+        candidates = to_rows(wanted[["reddit_id", "keys", "request_key"]])
+        current = [current_of(candidate, stored) is not None for candidate in candidates]
+        own = [stored.get((candidate["reddit_id"], candidate["request_key"])) for candidate in candidates]
+        attempts = pd.Series([row["attempts"] if row else 0 for row in own], wanted.index, dtype=int)
+        is_current = pd.Series(current, wanted.index, dtype=bool)
+        given_up = ~is_current & (attempts >= MAX_ATTEMPTS)
+        self.reading.candidates = len(wanted)
+        self.reading.current, self.reading.given_up = int(is_current.sum()), int(given_up.sum())
+        return wanted.assign(attempts=attempts)[~is_current & ~given_up].reset_index(drop=True)
+
+    def _without_bought(self, todo: pd.DataFrame) -> pd.DataFrame:
+        """The candidates whose very request was not answered for another document or campaign; the others are copied."""
+        with self._session.transaction() as connection:
+            bought = read_by_keys_elsewhere(connection, self._session.campaign_id, todo["request_key"].tolist())
+        rows = {row["request_key"]: row for row in to_rows(bought)}
+        is_bought = todo["request_key"].isin(rows.keys())
+        for _, candidate in todo[is_bought].iterrows():
+            answer = Extraction.model_validate(rows[candidate["request_key"]]["extraction"])
+            self._rows.append(self._row(candidate, Outcome(answer)))
+            self.reading.reused += 1
+        self._write()
+        return todo[~is_bought].reset_index(drop=True)
+
+    def _add(self, candidate: "pd.Series[Any]", outcome: Outcome) -> None:
+        self._rows.append(self._row(candidate, outcome))
+        self.reading.failed += outcome.failure is not None
+        self.reading.extracted += outcome.failure is None
+        if not self._extractor.is_free or len(self._rows) >= BATCH:
+            self._write()
+
+    def _write(self) -> None:
+        if self._rows:
+            with self._session.transaction() as connection:
+                write_extractions(connection, self._rows)
+            self._rows.clear()
+
+    def _row(self, candidate: "pd.Series[Any]", outcome: Outcome) -> dict[str, Any]:
+        """A row of the table ``extractions``; only what the document says is kept of an answer."""
+        row: dict[str, Any] = {
+            "campaign_id": self._session.campaign_id,
+            "reddit_id": candidate["reddit_id"],
+            "request_key": candidate["request_key"],
+            "text_hash": candidate["text_hash"],
+            "extractor": self._extractor.name,
+            "model": self._extractor.model,
+            "attempts": int(candidate["attempts"]) + 1,
+            "run_id": self._run_id,
+            "status": FAILED,
+            "extraction": None,
+            "error": None if outcome.failure is None else _storable(outcome.failure),
+            "removed_quotes": 0,
+            "removed_contacts": 0,
+            "raw_answer": None if outcome.raw_answer is None else _storable(outcome.raw_answer),
+            "input_tokens": outcome.input_tokens,
+            "output_tokens": outcome.output_tokens,
+            "cost_usd": outcome.cost_usd,
+        }
+        if isinstance(outcome.result, ExtractionFailed):
+            return row
+        grounded = ground(outcome.result, candidate["request"].text)
+        self.reading.leads += grounded.extraction.is_lead
+        self.reading.removed_quotes += grounded.removed_quotes
+        self.reading.removed_contacts += grounded.removed_contacts
+        self.reading.removed_words += grounded.removed_words
+        return row | {
+            "status": OK,
+            "extraction": grounded.extraction.model_dump(),
+            "removed_quotes": grounded.removed_quotes,
+            "removed_contacts": grounded.removed_contacts,
+        }
+
+
+def _storable(text: str) -> str:
+    """Text as PostgreSQL takes it: no NUL, no lone surrogates."""
+    return text.translate(_UNSTORABLE).encode("utf-8", "replace").decode("utf-8")
+
+
+def wanted_requests(connection: sa.Connection, brief: Brief, extractor: Extractor) -> pd.DataFrame:
+    """The campaign's kept candidates, best first, with what would be asked about each now."""
+    return requests_of(read_kept(connection, brief.campaign.id), brief.campaign.product, extractor)
 
 
 @dg.asset(
     **stage("llm"),
-    kinds={"postgres"},
+    kinds={"postgres", "openai"},
     deps=[ranked_candidates],
     description=(
         "What was read out of the kept candidates: whether somebody needs the product, with verbatim evidence.\n\n"
-        "Candidates are read best first by the extractor (rules in this version, and every row says so). Quotes and "
-        "contacts that do not occur in the document are removed and counted. What was read once for the same text and "
-        "product is not read again."
+        "Candidates are read best first, by a language model where a key or base URL is set (EXTRACTOR, LLM_MODEL), else "
+        "by rules; every row says by which. Quotes and contacts that do not occur in the document are removed and "
+        "counted. What was read once for the same text, product and model is not read again; what the caps of the run "
+        "cut off is postponed to the next."
     ),
 )
 def extracted_leads(
     context: dg.AssetExecutionContext,
     run_settings: RunSettings,
     database: dg.ResourceParam[Database],
-    extractor: dg.ResourceParam[Extractor],
+    extractor_opener: dg.ResourceParam[ExtractorOpener],
 ) -> dg.MaterializeResult:
     phases = Phases()
     with told_in_one_sentence():
         brief = run_settings.brief(context.partition_key)
-        with database.campaign(brief.campaign.id, context.log.info) as session:
+        with (
+            database.campaign(brief.campaign.id, context.log.info) as session,
+            opened_extractor(session.connection, brief, extractor_opener) as extractor,
+        ):
             with phases.measured("extract"):
-                reading = read_candidates(session, brief, extractor, context.run.run_id, progress(context).at)
+                with session.transaction() as connection:
+                    wanted = wanted_requests(connection, brief, extractor)
+                reading = CandidateReader(session, extractor, context.run.run_id).read(wanted, progress(context).at)
+            if reading.postponed:
+                context.log.warning(
+                    f"{reading.postponed} candidates are left for the next run by LLM_MAX_CALLS_PER_RUN or "
+                    "LLM_MAX_COST_PER_RUN."
+                )
             with session.transaction() as connection:
                 totals = count_by_status(connection, brief.campaign.id)
                 metadata = report(
@@ -156,14 +236,19 @@ def extracted_leads(
                     row_count=totals[OK],
                     counts=dataclasses.asdict(reading),
                     phases=phases,
-                    extra={"extractor": extractor.name, "model": extractor.model, "failed_total": totals[FAILED]},
+                    extra={
+                        "extractor": extractor.name,
+                        "model": extractor.model,
+                        "failed_total": totals[FAILED],
+                        **extractor.metadata(),
+                    },
                 )
     return dg.MaterializeResult(metadata=metadata)
 
 
 def _is_grounded(row: dict[str, Any]) -> bool:
     found = ground(Extraction.model_validate(row["extraction"]), document_text(row["title"], row["body"]))
-    return not found.removed_quotes and not found.removed_contacts
+    return not (found.removed_quotes or found.removed_contacts or found.removed_words)
 
 
 @partitioned_check(extracted_leads, "Every quote and contact of a current extraction is written in its document.")

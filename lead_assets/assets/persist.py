@@ -6,16 +6,15 @@ import dagster as dg
 import sqlalchemy as sa
 
 from lead_assets.assets.embed import lead_stubs
-from lead_assets.assets.extract import extracted_leads, requests_of
+from lead_assets.assets.extract import current_of, extracted_leads, extractions_of, wanted_requests
+from lead_assets.assets.models import opened_extractor
 from lead_assets.assets.stages import checked_campaign, partitioned_check, report, stage, told_in_one_sentence
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.ranking import relevance
 from lead_assets.reporting import Phases, funnel_steps, table
-from lead_assets.resources import Brief, RunSettings
+from lead_assets.resources import Brief, ExtractorOpener, RunSettings
 from lead_assets.services.extractor import Extractor
-from lead_assets.storage.candidates import read_kept
 from lead_assets.storage.database import Database
-from lead_assets.storage.extractions import OK, read_by_keys
 from lead_assets.storage.leads import contradictions, read_qualified, write_extracted
 from lead_assets.storage.schema import qualified_leads
 from lead_assets.storage.statistics import count_rows, read_funnel
@@ -24,17 +23,19 @@ from lead_assets.storage.statistics import count_rows, read_funnel
 def lead_rows(connection: sa.Connection, brief: Brief, extractor: Extractor) -> list[dict[str, Any]]:
     """What ``leads`` should say now: a row for each kept candidate whose extraction is current."""
     campaign = brief.campaign
-    wanted = requests_of(read_kept(connection, campaign.id), campaign.product, extractor)
-    found = read_by_keys(connection, campaign.id, wanted["request_key"].tolist())
-    read = wanted.merge(found[found["status"] == OK], on=["reddit_id", "request_key"], suffixes=("", "_read"))
+    wanted = wanted_requests(connection, brief, extractor)
+    stored = extractions_of(connection, campaign.id, wanted)
+    read = [(row, current_of(row, stored)) for row in to_rows(wanted[["reddit_id", "fused_score", "keys"]])]
     return [
         {
             "campaign_id": campaign.id,
             "reddit_id": row["reddit_id"],
-            "extracted_data": row["extraction"] | {name: row[name] for name in ("request_key", "extractor", "model")},
-            "relevance_score": round(float(relevance(row["fused_score"], row["extraction"]["confidence"])), 6),
+            "extracted_data": found["extraction"]
+            | {name: found[name] for name in ("request_key", "extractor", "model")},
+            "relevance_score": round(float(relevance(row["fused_score"], found["extraction"]["confidence"])), 6),
         }
-        for row in to_rows(read)
+        for row, found in read
+        if found is not None
     ]
 
 
@@ -53,12 +54,15 @@ def leads(
     context: dg.AssetExecutionContext,
     run_settings: RunSettings,
     database: dg.ResourceParam[Database],
-    extractor: dg.ResourceParam[Extractor],
+    extractor_opener: dg.ResourceParam[ExtractorOpener],
 ) -> dg.MaterializeResult:
     phases = Phases()
     with told_in_one_sentence():
         brief = run_settings.brief(context.partition_key)
-        with database.campaign(brief.campaign.id, context.log.info) as session:
+        with (
+            database.campaign(brief.campaign.id, context.log.info) as session,
+            opened_extractor(session.connection, brief, extractor_opener) as extractor,
+        ):
             with phases.measured("write"), session.transaction() as connection:
                 rows = lead_rows(connection, brief, extractor)
                 counts = write_extracted(connection, brief.campaign.id, rows)

@@ -11,6 +11,7 @@ import pandas as pd
 from lead_assets.assets.embed import document_embeddings, vectors_of
 from lead_assets.assets.gate_checks import gate_results, gate_specs, offenders
 from lead_assets.assets.index import typesense_index
+from lead_assets.assets.models import opened_embedder
 from lead_assets.assets.stages import report, stage, told_in_one_sentence
 from lead_assets.domain.candidate import EXCLUDED, component_frame, duplicates_among_kept, is_wanted, meaning_of
 from lead_assets.domain.document import to_rows
@@ -19,7 +20,7 @@ from lead_assets.domain.keywords import Keyword
 from lead_assets.domain.ranking import asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
 from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, table
-from lead_assets.resources import Brief, RunSettings
+from lead_assets.resources import Brief, EmbedderOpener, RunSettings
 from lead_assets.services.embedding import Embedder
 from lead_assets.services.search import SearchIndex
 from lead_assets.storage.candidates import COMPONENTS, read_ranked_by_run, write_ranked
@@ -136,14 +137,17 @@ def ranked_candidates(
     run_settings: RunSettings,
     database: dg.ResourceParam[Database],
     search_index: dg.ResourceParam[SearchIndex],
-    embedder: dg.ResourceParam[Embedder],
+    embedder_opener: dg.ResourceParam[EmbedderOpener],
     rejection_logs: dg.ResourceParam[Path],
 ) -> dg.MaterializeResult:
     phases = Phases()
     with told_in_one_sentence():
         brief = run_settings.brief(context.partition_key)
-        settings = settings_for(brief, embedder)
-        with database.campaign(brief.campaign.id, context.log.info) as session:
+        with (
+            database.campaign(brief.campaign.id, context.log.info) as session,
+            opened_embedder(session.connection, brief, embedder_opener) as embedder,
+        ):
+            settings = settings_for(brief, embedder)
             ranking = rank(session, brief, settings, embedder, search_index, context.run.run_id, phases)
             with phases.measured("store"), session.transaction() as connection:
                 write_ranked(connection, brief.campaign.id, ranking.candidate_rows(embedder.model), ranking.rejected)

@@ -12,6 +12,7 @@ from lead_assets.cli.reading import candidates, explain, export, leads
 from lead_assets.cli.running import RunInterrupted, demo, run
 from lead_assets.cli.servers import dev, down, env, status, up
 from lead_assets.cli.state import CAMPAIGNS_VARIABLE, set_variable
+from lead_assets.cli.sweeping import sweep
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError, Unavailable
 from lead_assets.resources import PROJECT
 
@@ -59,5 +60,5 @@ def main(campaigns_dir: Path | None) -> None:
         set_variable(CAMPAIGNS_VARIABLE, str(campaigns_dir.absolute()))
 
 
-for command in (up, down, status, env, dev, run, demo, leads, candidates, explain, campaigns, export):
+for command in (up, down, status, env, dev, run, demo, leads, candidates, explain, campaigns, export, sweep):
     main.add_command(command)

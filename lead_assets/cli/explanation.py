@@ -1,5 +1,6 @@
 """Everything about one document of a campaign, from what is stored and the settings in force."""
 
+import contextlib
 from typing import Any
 
 import pandas as pd
@@ -27,11 +28,11 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
         InvalidInput: the campaign never met it.
     """
     brief = RunSettings().brief(campaign_id)
-    settings = settings_for(brief, make_embedder())
+    settings = settings_for(brief, make_embedder(brief))
     with opened_database() as database, database.connect() as connection:
         found = read_explanation(connection, campaign_id, reddit_id)
     if found["extractions"] is not None and found["documents"] is not None:
-        found["extractions"]["is_current"] = found["extractions"]["request_key"] == _key_now(found["documents"], brief)
+        found["extractions"]["is_current"] = found["extractions"]["request_key"] in _keys_now(found["documents"], brief)
     if found["documents"] is None and found["rejections"] is None:
         raise InvalidInput(
             f"Campaign {campaign_id} has not met {reddit_id}; give a fullname such as t3_abc123 of a crawled document "
@@ -54,10 +55,11 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
     }
 
 
-def _key_now(document: Row, brief: Brief) -> str:
-    """The key of what the extractor would be asked now."""
+def _keys_now(document: Row, brief: Brief) -> tuple[str, ...]:
+    """The keys that a current extraction may have: of what the extractor would be asked now."""
     title = "" if document["kind"] == "comment" else document["title"]
-    return make_extractor().request_key(ExtractionRequest(brief.campaign.product, title, document["body"]))
+    with contextlib.closing(make_extractor(brief)) as extractor:
+        return extractor.accepted_keys(ExtractionRequest(brief.campaign.product, title, document["body"]))
 
 
 def _outcome(found: dict[str, Row | None]) -> str:

@@ -59,7 +59,7 @@ class StageDisplay:
             self._end(stage, "done")
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             self._end(stage, "failed")
-            self.failure = _failure(event.event_specific_data)
+            self.failure = failure_sentence(event.event_specific_data)
             error = getattr(event.event_specific_data, "error", None)
             self.interrupted |= error is not None and error.cls_name == "DagsterExecutionInterruptedError"
         elif event.event_type == dg.DagsterEventType.STEP_SKIPPED:
@@ -102,7 +102,7 @@ class StageDisplay:
         return table
 
 
-def _failure(data: Any) -> str | None:
+def failure_sentence(data: Any) -> str | None:
     """The sentence of a failure: its own description, else the error's last line."""
     failure = getattr(data, "user_failure_data", None)
     if failure is not None and failure.description:

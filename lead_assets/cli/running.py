@@ -35,7 +35,7 @@ from lead_assets.definitions import defs
 from lead_assets.domain.errors import DatabaseUnavailable, InvalidInput, LeadAssetsError
 from lead_assets.partitions import campaigns
 from lead_assets.reporting import funnel_steps
-from lead_assets.resources import Environment, RunSettings, open_source
+from lead_assets.resources import Environment, RunSettings, require_source
 from lead_assets.storage.statistics import read_funnel
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
@@ -51,7 +51,7 @@ class RunInterrupted(LeadAssetsError):
 
 @click.command()
 @campaign_argument
-@click.option("--source", help="Where documents come from in this run: archive.")
+@click.option("--source", help="Where documents come from in this run: reddit, arctic_shift or archive.")
 @click.option("--path", type=click.Path(path_type=Path), help="The archive file (.ndjson or .zst).")
 @click.option("--as-of", help="Day as of which ages are judged, such as 2026-01-31.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for this run, repeatable.")
@@ -71,7 +71,7 @@ def run(
         "as_of": as_of,
         **_settings(assignments),
     }
-    _require_servers()
+    require_servers()
     outcome = run_campaign(campaign_id, {key: value for key, value in config.items() if value is not None})
     if as_json:
         echo_json(outcome)
@@ -90,7 +90,7 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-def _require_servers() -> None:
+def require_servers() -> None:
     """A server that is not there is the user's to start: told before a run begins, not by a failed one."""
     with opened_database(), opened_index():
         pass
@@ -105,10 +105,10 @@ def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """
     known_campaign(campaign_id)
     checked = _typed_config(config)
-    open_source(RunSettings(**checked).brief(campaign_id))
+    require_source(RunSettings(**checked).brief(campaign_id))
     set_variables(Environment.read())
     run_id = str(uuid.uuid4())
-    with _told_if_the_database_is_lost():
+    with told_if_the_database_is_lost():
         with dg.DagsterInstance.get() as instance:
             assert campaigns.name is not None
             instance.add_dynamic_partitions(campaigns.name, [campaign_id])
@@ -124,7 +124,7 @@ def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _told_if_the_database_is_lost() -> Iterator[None]:
+def told_if_the_database_is_lost() -> Iterator[None]:
     """Dagster keeps its record of a run in the same server: when that dies, it cannot say so itself."""
     try:
         yield

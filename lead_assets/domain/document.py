@@ -28,6 +28,7 @@ _FULLNAME = re.compile(r"t[13]_[0-9a-z]{1,13}")
 _SUBREDDIT_FULLNAME = re.compile(r"t5_[0-9a-z]{1,13}")
 _AUTHOR_FULLNAME = re.compile(r"t2_[0-9a-z]{1,13}")
 _PERMALINK = re.compile(r"(?:https?://(?:www\.|old\.)?reddit\.com)?(/(?:r|u|user)/[\w./%-]{1,300})")
+_SLUG = re.compile(r"(/comments/\w+/)[^/]+/(?=\w+/?$)")
 # Control characters and lone surrogates: PostgreSQL refuses some, terminals obey others, none is text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _GONE = frozenset({"[deleted]", "[removed]", "[deleted by user]"})
@@ -217,8 +218,8 @@ def _time(value: object) -> datetime | None:
 
 
 def short_url(reddit_id: str, url: str) -> str:
-    """Reddit's own short link of a post, which fits into a table's column; a comment has none."""
-    return f"https://redd.it/{reddit_id[3:]}" if reddit_id.startswith("t3_") else url
+    """A link without the post's title in it: Reddit's own short one of a post, or a comment's without the slug."""
+    return f"https://redd.it/{reddit_id[3:]}" if reddit_id.startswith("t3_") else _SLUG.sub(r"\1_/", url)
 
 
 def _url(permalink: object, reddit_id: str, post_id: str | None) -> str:

@@ -4,15 +4,17 @@ LeadAssetsError
 ├── InvalidInput            a user's file, option or setting; commands exit with 2
 │   ├── CampaignInvalid     a campaign file that cannot be read or does not validate
 │   ├── SettingInvalid      a setting with a bad name or value, and where it was set
-│   └── SourceNotFound      an archive that is not there or cannot be opened
+│   └── SourceNotFound      a source that lacks what it needs: an archive, credentials, subreddits
 ├── Unavailable             a server that is not there, refuses us, or is of the wrong version
 │   ├── DatabaseUnavailable
 │   ├── SchemaOutOfDate
 │   ├── SearchUnavailable
+│   ├── EndpointUnavailable OpenAI, or a server like it: no key, no credit, no such model, no answer
 │   └── LocalServerFailed   an embedded server that did not start
 ├── CampaignBusy            another run holds the campaign's lock
 ├── SourceFailed            a crawl that could not go on
 │   └── LookUpFailed        facts that could not be had: the batch is left unjudged
+├── RejectionLogFailed      a CSV file of rejections that could not be read or rewritten
 ├── EmbeddingFailed
 └── ExtractionFailed        one document's extraction; recorded, never blocking the others
 """
@@ -35,7 +37,7 @@ class SettingInvalid(InvalidInput):
 
 
 class SourceNotFound(InvalidInput):
-    """A source that does not exist, or an archive file that cannot be opened."""
+    """A source that does not exist, or that lacks what it needs: an archive file, credentials, subreddits."""
 
 
 class Unavailable(LeadAssetsError):
@@ -54,6 +56,10 @@ class SearchUnavailable(Unavailable):
     """Typesense does not answer, refuses our key, or is of a version we cannot use."""
 
 
+class EndpointUnavailable(Unavailable):
+    """OpenAI, or a server like it, does not serve us at all: trying the next document would not help."""
+
+
 class LocalServerFailed(Unavailable):
     """An embedded server could not be started or stopped."""
 
@@ -68,6 +74,10 @@ class SourceFailed(LeadAssetsError):
 
 class LookUpFailed(SourceFailed):
     """Facts about subreddits or authors could not be had: the documents stay unjudged and without a sighting."""
+
+
+class RejectionLogFailed(LeadAssetsError):
+    """A CSV file of rejections could not be rewritten without what was deleted."""
 
 
 class EmbeddingFailed(LeadAssetsError):

@@ -22,11 +22,31 @@ so that finding one again proves nothing."""
 MIN_CONTACT_CHARACTERS = 4
 """Fewest letters and digits of a contact: "DM me" is the shortest that says something."""
 
+MAX_QUOTES, MAX_QUOTE_CHARACTERS = 10, 1_000
+MAX_CONTACTS, MAX_CONTACT_CHARACTERS = 10, 200
+MAX_BUDGET_CHARACTERS = 200
+MAX_TOLD_CHARACTERS = 400
+"""Of pain point and summary, which the reader writes freely."""
+
 _QUOTATION_MARKS = (("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'))
 _WRAPPED = re.compile(r"""["'\u201c\u2018](.*)["'\u201d\u2019]""", re.DOTALL)
 # Only text made for it ("aaaa...") holds a quote so often within longer words; trying on would take quadratic time.
 _PLACES_TRIED = 500
 _WITHIN_CONTACTS = frozenset("@.+-_/,")
+_INSTRUCTION = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|prompts?|guidelines|previous|above|prior)\b"
+    r"|\bsystem (?:prompt|message|override)\b|^\W{0,9}(?:system|assistant|developer)\s*:"
+    r"|\bis_lead\b|\bpain_point\b|[\"'](?:evidence|confidence|summary|intent|urgency)[\"']\s*:"
+    r"|\bconfidence(?: score)?(?: of| to| is| at|:|=)?\s*(?:=\s*)?(?:1(?:\.0+)?|100\s*%?)(?!\d)"
+    r"|\b(?:mark|classify|label|rate|treat|flag|score|report)\b.{0,40}\bas\b.{0,20}\blead\b"
+    r"|\byou are (?:now )?(?:an? )?(?:ai|llm|language model|assistant|dan)\b|\bjson object\b|</?(?:system|document)",
+    re.DOTALL,
+)
+"""Text that speaks to a machine which reads it. People who need something do not write so; who does is no lead."""
+_ADDRESS = re.compile(r"://|@\w|\bwww\.|\w\.[a-z]{2,}(?:[/:?#)\]]|$)|^\W*/?[ru]/\w|\d\D?\d\D?\d\D?\d\D?\d|[$€£]\s?\d")
+"""A word that leads somewhere (link, address, user) or names an amount or a number that one could call."""
+_EDGES = " \t\n.,;:!?()[]{}<>\"'*_|"
+_MARKUP = str.maketrans(dict.fromkeys("<>`{}[]|\\", " "))
 
 
 @dataclass(frozen=True)
@@ -70,29 +90,84 @@ class Grounded:
     extraction: Extraction
     removed_quotes: int
     removed_contacts: int
+    removed_words: int = 0
 
 
 def ground(extraction: Extraction, text: str) -> Grounded:
     """Keep of ``extraction`` only what is written in ``text``, the document's text.
 
     Quotes, contacts and the budget must occur; a pain point may be a paraphrase unless it stands in quotation marks.
-    Budget and pain point count as quotes when they are removed. Without evidence left it is not a lead.
+    Budget and pain point count as quotes when they are removed. Pain point and summary lose words that lead somewhere
+    or name amounts which the document does not. What instructs a reader is no evidence. Without evidence left it is
+    not a lead.
     """
     folded = _fold(text)
-    evidence = [quote for quote in extraction.evidence if _occurs(quote, folded)]
-    contact = [way for way in extraction.contact if _occurs(way, folded, MIN_CONTACT_CHARACTERS, whole=True)]
+    evidence = [
+        _as_written(quote, text)
+        for quote in extraction.evidence
+        if len(quote) <= MAX_QUOTE_CHARACTERS and _occurs(quote, folded) and not _instructs(quote)
+    ][:MAX_QUOTES]
+    contact = [
+        _as_written(way, text)
+        for way in extraction.contact
+        if len(way) <= MAX_CONTACT_CHARACTERS and _occurs(way, folded, MIN_CONTACT_CHARACTERS, whole=True)
+    ][:MAX_CONTACTS]
     budget, pain_point = extraction.budget, extraction.pain_point
-    if budget is not None and not _occurs(budget, folded, 1, whole=True):
-        budget = None
-    if pain_point is not None and not _pain_point_holds(pain_point, folded):
-        pain_point = None
-    removed = (len(extraction.evidence) - len(evidence)) + (budget != extraction.budget)
-    update = {"evidence": evidence, "contact": contact, "budget": budget, "pain_point": pain_point}
+    if budget is not None:
+        short = len(budget) <= MAX_BUDGET_CHARACTERS
+        budget = _as_written(budget, text) if short and _occurs(budget, folded, 1, whole=True) else None
+    told = 0
+    if pain_point is not None:
+        holds = _pain_point_holds(pain_point, folded)
+        pain_point, told = _told(pain_point, text, folded) if holds else (None, 0)
+    summary, told_in_summary = _told(extraction.summary, text, folded)
+    update = {"evidence": evidence, "contact": contact, "budget": budget, "pain_point": pain_point or None}
+    lost = sum((extraction.budget is not None and not budget, extraction.pain_point is not None and not pain_point))
     return Grounded(
-        extraction.model_copy(update=update | {"is_lead": extraction.is_lead and bool(evidence)}),
-        removed_quotes=removed + (pain_point != extraction.pain_point),
+        extraction.model_copy(
+            update=update | {"summary": summary, "is_lead": extraction.is_lead and bool(evidence)},
+        ),
+        removed_quotes=len(extraction.evidence) - len(evidence) + lost,
         removed_contacts=len(extraction.contact) - len(contact),
+        removed_words=told + told_in_summary,
     )
+
+
+def _as_written(quote: str, text: str) -> str:
+    """A quote that occurs, without white space of the reader's own."""
+    return quote if quote in text else " ".join(quote.split())
+
+
+def _instructs(text: str) -> bool:
+    return bool(_INSTRUCTION.search(text.casefold()))
+
+
+def _told(told: str, text: str, folded: str) -> tuple[str, int]:
+    """What a reader wrote freely: on one line, short, without foreign words; and how many words were removed.
+
+    What stands in the document literally stays as it is.
+    """
+    if _instructs(told):
+        return "", len(told.split())
+    if told in text:
+        return _shortened(told), 0
+    visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in told)
+    words = visible.translate(_MARKUP).split()
+    own = [word for word in words if not _is_foreign(word, folded)]
+    kept = _shortened(" ".join(own))
+    # Only words together may instruct, which removing others brought together.
+    return ("", len(words)) if _instructs(kept) else (kept, len(words) - len(own))
+
+
+def _is_foreign(word: str, folded: str) -> bool:
+    bare = word.strip(_EDGES)
+    return bool(_ADDRESS.search(bare.casefold())) and not _occurs(bare, folded, 1, whole=True)
+
+
+def _shortened(told: str) -> str:
+    if len(told) <= MAX_TOLD_CHARACTERS:
+        return told
+    return told[:MAX_TOLD_CHARACTERS].rsplit(None, 1)[0]
 
 
 def occurs(quote: str, text: str) -> bool:

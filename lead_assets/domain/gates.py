@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pandas as pd
@@ -18,11 +18,13 @@ from lead_assets.domain.document import short_url
 from lead_assets.domain.settings import Settings
 
 Stage = Literal["crawl", "rank"]
+LookUp = Literal["subreddit", "author"]
 Threshold = float | bool
 UnknownPolicy = Mapping[str, str]
 """Gate name to ``keep`` or ``reject``: what a campaign does with unknown values; ``keep`` where it says nothing."""
 
 MONTH_SECONDS = 365.25 / 12 * 86_400
+_FIRST_POST = datetime(2005, 6, 23, tzinfo=UTC)
 MAX_EXAMPLES = 50
 
 
@@ -43,7 +45,7 @@ class Gate:
     threshold: Callable[[Settings], Threshold]
     off: Callable[[Settings], bool]
     can_be_unknown: bool = True
-    needs_look_up: bool = False
+    looks_up: LookUp | None = None
     carries: Callable[[pd.DataFrame], "pd.Series[bool]"] = lambda frame: pd.Series(True, index=frame.index)
 
 
@@ -165,7 +167,8 @@ def rejection_frame(frame: pd.DataFrame, sifted: Sifted) -> pd.DataFrame:
             "source": rejected["source"],
             "subreddit": rejected["subreddit"],
             "author": rejected["author"],
-            "title": rejected["title"],
+            # A comment's title is its post's, which may be deleted one day when nothing points there from here.
+            "title": rejected["title"].where(rejected["kind"] != "comment", ""),
             "url": rejected["url"],
             "posted_at": rejected["created_at"],
             "run_id": rejected["run_id"],
@@ -218,6 +221,12 @@ def gate_digest(settings: Settings, unknown_policy: UnknownPolicy, as_of: dateti
     return hashlib.sha256(json.dumps([rules, unknown], sort_keys=True).encode()).hexdigest()[:16]
 
 
+def oldest_kept(as_of: datetime, settings: Settings) -> datetime:
+    """When the oldest document that ``post_age`` keeps may have been posted."""
+    seconds = min(settings.reddit_max_post_age_months * MONTH_SECONDS, (as_of - _FIRST_POST).total_seconds())
+    return as_of - timedelta(seconds=seconds)
+
+
 def _at_least(observed: "pd.Series[float]", limit: float) -> "pd.Series[bool]":
     return observed >= limit
 
@@ -240,14 +249,14 @@ def _is_post(frame: pd.DataFrame) -> "pd.Series[bool]":
     return frame["kind"] == "post"
 
 
-def _is_live(frame: pd.DataFrame) -> "pd.Series[bool]":
-    """Karma and hot posts are looked up; archives do not carry them."""
-    return frame["source"] != "archive"
+def _is_of_reddit(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Karma and hot posts are Reddit's own to tell; archives do not know them."""
+    return frame["source"] == "reddit"
 
 
 def _is_post_or_live(frame: pd.DataFrame) -> "pd.Series[bool]":
     """Comments in archives say nothing of their subreddit."""
-    return _is_post(frame) | _is_live(frame)
+    return _is_post(frame) | (frame["source"] != "archive")
 
 
 DEDUPLICATION = Gate(
@@ -305,7 +314,7 @@ METADATA_GATES: tuple[Gate, ...] = (
         keep=lambda observed, _, settings: _at_least(observed, settings.reddit_min_sub_subscribers),
         threshold=lambda settings: settings.reddit_min_sub_subscribers,
         off=lambda settings: settings.reddit_min_sub_subscribers == 0,
-        needs_look_up=True,
+        looks_up="subreddit",
         carries=_is_post_or_live,
     ),
     Gate(
@@ -317,8 +326,8 @@ METADATA_GATES: tuple[Gate, ...] = (
         keep=lambda observed, _, settings: _at_least(observed, settings.reddit_min_sub_ratio),
         threshold=lambda settings: settings.reddit_min_sub_ratio,
         off=lambda settings: settings.reddit_min_sub_ratio == 0,
-        needs_look_up=True,
-        carries=_is_live,
+        looks_up="subreddit",
+        carries=_is_of_reddit,
     ),
     Gate(
         name="author_karma",
@@ -329,8 +338,8 @@ METADATA_GATES: tuple[Gate, ...] = (
         keep=lambda observed, _, settings: _at_least(observed, settings.reddit_min_author_karma),
         threshold=lambda settings: settings.reddit_min_author_karma,
         off=lambda settings: False,
-        needs_look_up=True,
-        carries=_is_live,
+        looks_up="author",
+        carries=_is_of_reddit,
     ),
 )
 """Gates of ``crawled_documents``, in order. Those that need a look-up come last."""
@@ -386,8 +395,9 @@ RANK_GATES: tuple[Gate, ...] = (
 """Gates of ``ranked_candidates``, in order."""
 
 GATES: tuple[Gate, ...] = METADATA_GATES + RANK_GATES
-CHEAP_GATES: tuple[Gate, ...] = tuple(gate for gate in METADATA_GATES if not gate.needs_look_up)
-LOOK_UP_GATES: tuple[Gate, ...] = tuple(gate for gate in METADATA_GATES if gate.needs_look_up)
+CHEAP_GATES: tuple[Gate, ...] = tuple(gate for gate in METADATA_GATES if gate.looks_up is None)
+SUBREDDIT_GATES: tuple[Gate, ...] = tuple(gate for gate in METADATA_GATES if gate.looks_up == "subreddit")
+AUTHOR_GATES: tuple[Gate, ...] = tuple(gate for gate in METADATA_GATES if gate.looks_up == "author")
 REJUDGING_GATES: tuple[Gate, ...] = tuple(gate for gate in METADATA_GATES if gate is not DEDUPLICATION)
 """The metadata gates by which stored documents are judged again."""
 

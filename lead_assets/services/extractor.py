@@ -1,4 +1,4 @@
-"""Reading candidates: the protocol that assets use, and the reader by rules.
+"""Reading candidates: the protocol that assets use, and the reader by rules (``openai_extractor`` has the other).
 
 What belongs here: turning a request into an extraction. What does not: the schema and grounding (``domain.extraction``)
 and the tables of cues (``domain.cues``).
@@ -7,11 +7,11 @@ and the tables of cues (``domain.cues``).
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 from lead_assets.domain import cues
 from lead_assets.domain.errors import ExtractionFailed
@@ -19,8 +19,30 @@ from lead_assets.domain.extraction import Extraction, ExtractionRequest, Intent,
 from lead_assets.domain.ranking import document_text
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one document: ``result``, what was said where that is no extraction, and what it took.
+
+    ``cost_usd`` is None where it is unknown.
+    """
+
+    result: Extraction | ExtractionFailed
+    raw_answer: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is no extraction; None where there is one."""
+        return str(self.result) if isinstance(self.result, ExtractionFailed) else None
+
+
 class Extractor(Protocol):
-    """Reads documents. ``name`` and ``model`` go into every row, so that a reader of the row knows who read it."""
+    """Reads documents. ``name`` and ``model`` go into every row, so that a reader of the row knows who read it.
+
+    ``is_free``: reading again costs nothing, so that results may be written many at a time.
+    """
 
     @property
     def name(self) -> str: ...
@@ -28,20 +50,32 @@ class Extractor(Protocol):
     @property
     def model(self) -> str: ...
 
-    def request_key(self, request: ExtractionRequest) -> str:
-        """SHA-256, in hexadecimal, of all that decides the answer: an extraction is current while its key is this."""
-        ...
+    @property
+    def is_free(self) -> bool: ...
 
-    def extract(self, request: ExtractionRequest) -> Extraction:
-        """What the document says, not yet grounded.
+    def accepted_keys(self, request: ExtractionRequest) -> tuple[str, ...]:
+        """SHA-256, in hexadecimal, of all that decides the answer: an extraction is current while it has this key.
 
-        Raises:
-            ExtractionFailed: this document could not be read.
+        The last is the key of this reader's own answer; those before it are of better readers, whose answers it leaves.
         """
         ...
 
-    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Extraction | ExtractionFailed]]:
-        """The outcome of each request with its position in ``requests``, as they come; a failure is an outcome."""
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
+        """The outcome of each request with its position in ``requests``, as they come; a failure is an outcome.
+
+        What a cap postpones has no outcome. The extractions are not grounded yet.
+
+        Raises:
+            EndpointUnavailable: no further document would be read; what came before is good.
+        """
+        ...
+
+    def metadata(self) -> dict[str, Any]:
+        """What was spent since it was made, for a materialization."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is open."""
         ...
 
 
@@ -75,6 +109,23 @@ class RulesExtractor:
 
     name = "rules"
     model = "rules-2"
+    is_free = True
+
+    def __init__(self, better_key: Callable[[ExtractionRequest], str] | None = None) -> None:
+        """``better_key`` gives the key that a model's answer to the same request would have."""
+        self._better_key = better_key
+
+    def accepted_keys(self, request: ExtractionRequest) -> tuple[str, ...]:
+        """The key of a model's answer, which rules never replace, and our own."""
+        own = self.request_key(request)
+        return (own,) if self._better_key is None else (self._better_key(request), own)
+
+    def metadata(self) -> dict[str, Any]:
+        """Nothing: rules cost time only, which is measured elsewhere."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def request_key(self, request: ExtractionRequest) -> str:
         """SHA-256 of this reader's version, the answer's schema, the product and the document."""
@@ -88,10 +139,10 @@ class RulesExtractor:
         # Against the part that was read, not the whole: it is cut between words, so what occurs in it occurs there.
         return ground(_read(document, product), document_text(document.title, document.part)).extraction
 
-    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Extraction | ExtractionFailed]]:
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
         """Each request's extraction, in order; the rules never fail."""
         for position, request in enumerate(requests):
-            yield position, self.extract(request)
+            yield position, Outcome(self.extract(request))
 
 
 @lru_cache(maxsize=1)

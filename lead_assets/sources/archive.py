@@ -20,7 +20,7 @@ import zstandard
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.errors import SourceFailed, SourceNotFound
-from lead_assets.sources.source import SourceCounts
+from lead_assets.sources.source import Batch, SourceCounts
 
 BATCH_DOCUMENTS = 1_000
 ZSTD_WINDOW = 2**31
@@ -51,7 +51,7 @@ class ArchiveSource:
         self.counts = SourceCounts()
         self._batch_documents = batch_documents
 
-    def search(self, campaign: Campaign, since: datetime | None = None) -> Iterator[list[Document]]:
+    def search(self, campaign: Campaign, since: datetime | None = None) -> Iterator[Batch]:
         """Batches of matching documents, in the file's order. ``since`` is ignored: ``post_age`` judges and counts.
 
         Raises:
@@ -63,18 +63,25 @@ class ArchiveSource:
             for document in self._documents(campaign):
                 batch.append(document)
                 if len(batch) >= self._batch_documents:
-                    yield batch
+                    yield Batch(batch)
                     batch = []
         except SourceFailed as error:
             failure = error
         if batch:
-            yield batch
+            yield Batch(batch)
         if failure:
             raise failure
 
-    def look_up(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def look_up_subreddits(self, frame: pd.DataFrame) -> pd.DataFrame:
         """``frame`` as it is: an archive's records carry all the facts there are."""
         return frame
+
+    def look_up_authors(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """``frame`` as it is."""
+        return frame
+
+    def close(self) -> None:
+        """Nothing: the file is closed when it was read."""
 
     def _documents(self, campaign: Campaign) -> Iterator[Document]:
         matched = (self._match(number, thing, campaign) for number, thing in self._things())

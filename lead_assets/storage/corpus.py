@@ -51,32 +51,46 @@ def write_judged(
     rejection_rows: Sequence[Row],
     gate_digest: str,
     run_id: str,
+    refreshed: bool = False,
 ) -> None:
     """Write one batch after it met the metadata gates: documents, rejections and sightings.
 
     ``kept`` and ``rejected`` are rows of ``documents``; a rejected document that is stored already is updated, a new
-    one is not stored. ``rejection_rows`` are rows of ``rejections``.
+    one is not stored. ``rejection_rows`` are rows of ``rejections``. ``refreshed`` documents were judged again on
+    purpose, so that the ledger before this run is no measure for them.
     """
     upsert(connection, documents, kept, touch="updated_at")
     update_existing(connection, documents, rejected, touch="updated_at")
     upsert(connection, rejections, rejection_rows, touch="rejected_at")
     forget_rejections(connection, campaign_id, [row["reddit_id"] for row in kept], stage=CRAWL)
     judged = [row["reddit_id"] for row in (*kept, *rejected)]
-    _write_sightings(connection, campaign_id, judged, gate_digest, run_id)
+    _write_sightings(connection, campaign_id, judged, gate_digest, run_id, refreshed)
 
 
 def _write_sightings(
-    connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str], gate_digest: str, run_id: str
+    connection: sa.Connection,
+    campaign_id: str,
+    reddit_ids: Sequence[str],
+    gate_digest: str,
+    run_id: str,
+    refreshed: bool,
 ) -> None:
     connection.execute(
         sa.text(
             "INSERT INTO lead_assets.sightings (campaign_id, reddit_id, seen_at, gate_digest, run_id) "
             "SELECT :campaign, unnest(CAST(:ids AS text[])), now(), :digest, :run "
             "ON CONFLICT (campaign_id, reddit_id) DO UPDATE SET "
-            "previous_seen_at = sightings.seen_at, previous_gate_digest = sightings.gate_digest, "
+            "previous_seen_at = sightings.seen_at, "
+            "previous_gate_digest = CASE WHEN :refreshed THEN NULL ELSE sightings.gate_digest END, "
             "seen_at = now(), gate_digest = EXCLUDED.gate_digest, run_id = EXCLUDED.run_id"
         ),
-        {"campaign": campaign_id, "ids": list(reddit_ids), "digest": gate_digest, "run": run_id},
+        {
+            "campaign": campaign_id,
+            "ids": list(reddit_ids),
+            "digest": gate_digest,
+            "run": run_id,
+            "refreshed": refreshed,
+        },
     )
 
 
@@ -117,12 +131,13 @@ def read_kept_by_run(connection: sa.Connection, campaign_id: str, run_id: str) -
             sightings,
             (sightings.c.campaign_id == documents.c.campaign_id) & (sightings.c.reddit_id == documents.c.reddit_id),
         )
-        .where(documents.c.campaign_id == campaign_id, documents.c.run_id == run_id, ~_rejected_by_crawl())
+        .where(documents.c.campaign_id == campaign_id, documents.c.run_id == run_id, ~is_rejected_by_crawl())
     )
     return _typed(read_frame(connection, query))
 
 
-def _rejected_by_crawl() -> sa.Exists:
+def is_rejected_by_crawl() -> sa.Exists:
+    """Whether a row of ``documents`` is one that the metadata gates reject now."""
     return sa.exists().where(
         rejections.c.campaign_id == documents.c.campaign_id,
         rejections.c.reddit_id == documents.c.reddit_id,

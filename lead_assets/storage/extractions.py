@@ -20,6 +20,29 @@ def read_by_keys(connection: sa.Connection, campaign_id: str, request_keys: Sequ
     return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
 
 
+def read_by_keys_elsewhere(connection: sa.Connection, campaign_id: str, request_keys: Sequence[str]) -> pd.DataFrame:
+    """A good extraction of another campaign, or of another document, for each of ``request_keys`` that has one."""
+    of_keys = extractions.c.request_key == sa.func.any(sa.bindparam("keys", type_=sa.ARRAY(sa.Text)))
+    query = (
+        sa.select(extractions)
+        .distinct(extractions.c.request_key)
+        .where(of_keys, extractions.c.status == OK)
+        .order_by(extractions.c.request_key, extractions.c.campaign_id != campaign_id, extractions.c.extracted_at)
+    )
+    result = connection.execute(query, {"keys": list(request_keys)})
+    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def has_read_by(connection: sa.Connection, campaign_id: str, extractor: str) -> bool:
+    """Whether the campaign has a good extraction by ``extractor``."""
+    query = sa.select(
+        sa.exists().where(
+            extractions.c.campaign_id == campaign_id, extractions.c.extractor == extractor, extractions.c.status == OK
+        )
+    )
+    return bool(connection.scalar(query))
+
+
 def write_extractions(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Store extractions; only a failed one with the same key is replaced."""
     keys = [_key(row) for row in rows]

@@ -1,6 +1,6 @@
 """The tables, all in PostgreSQL schema ``lead_assets``. Migrations create them; a test compares the two.
 
-Campaign-owned tables have ``campaign_id`` first in their key; ``vectors`` is shared by all campaigns.
+Campaign-owned tables have ``campaign_id`` first in their key; the others are shared by all campaigns.
 """
 
 from typing import Any
@@ -71,6 +71,8 @@ documents = sa.Table(
     _time("updated_at", default=True),
     sa.Index("documents_text_hash", "text_hash"),
     sa.Index("documents_run", "campaign_id", "run_id"),
+    sa.Index("documents_reddit_id", "reddit_id"),
+    sa.Index("documents_post", "post_id", postgresql_where=sa.text("kind = 'comment'")),
 )
 
 rejections = sa.Table(
@@ -139,6 +141,17 @@ vectors = sa.Table(
     _key("text_hash"),
     sa.Column("vector", Vector, nullable=False),
     _time("created_at", default=True),
+    sa.Column("truncated", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+failed_embeddings = sa.Table(
+    "failed_embeddings",
+    metadata,
+    _key("model"),
+    _key("text_hash"),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    _time("failed_at", default=True),
 )
 
 candidates = sa.Table(
@@ -181,6 +194,11 @@ extractions = sa.Table(
     sa.Column("attempts", sa.BigInteger, nullable=False),
     sa.Column("run_id", sa.Text, nullable=False),
     _time("extracted_at", default=True),
+    sa.Column("raw_answer", sa.Text),
+    sa.Column("input_tokens", sa.BigInteger),
+    sa.Column("output_tokens", sa.BigInteger),
+    sa.Column("cost_usd", sa.Double),
+    sa.Index("extractions_request_key", "request_key"),
     _of_document(),
 )
 
@@ -201,6 +219,75 @@ leads = sa.Table(
     _time("updated_at", default=True),
     _of_document(),
     sa.Index("leads_relevance", "campaign_id", sa.text("relevance_score DESC NULLS LAST")),
+)
+
+# What live sources know, shared by all campaigns: facts, the request budget, and what must not come back.
+subreddits = sa.Table(
+    "subreddits",
+    metadata,
+    _key("name"),  # case-folded
+    sa.Column("reachable", sa.Boolean, nullable=False),
+    sa.Column("subscribers", sa.BigInteger),
+    sa.Column("over_18", sa.Boolean),
+    _time("looked_up_at", default=True),
+)
+
+subreddit_activity = sa.Table(
+    "subreddit_activity",
+    metadata,
+    _key("name"),  # case-folded
+    sa.Column("hot_posts", sa.BigInteger, nullable=False),
+    _time("looked_up_at", default=True),
+)
+
+authors = sa.Table(
+    "authors",
+    metadata,
+    _key("author_id"),
+    sa.Column("karma", sa.BigInteger),
+    _time("looked_up_at", default=True),
+)
+
+request_budget = sa.Table(
+    "request_budget",
+    metadata,
+    _key("client"),
+    _time("blocked_until"),
+    sa.Column("remaining", sa.Double),
+    _time("reset_at"),
+)
+
+request_grants = sa.Table(
+    "request_grants",
+    metadata,
+    _key("client"),
+    sa.Column("second", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+)
+
+deleted_documents = sa.Table("deleted_documents", metadata, _key("reddit_id"), _time("deleted_at", default=True))
+
+# How far a campaign's queries and comment trees were read.
+crawl_queries = sa.Table(
+    "crawl_queries",
+    metadata,
+    _key("campaign_id"),
+    _key("query"),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("after", sa.Text),
+    _time("newest_at"),
+    _time("reading_newest_at"),
+    sa.Column("read_to_end", sa.Boolean, nullable=False),
+    _time("updated_at", default=True),
+)
+
+comment_trees = sa.Table(
+    "comment_trees",
+    metadata,
+    _key("campaign_id"),
+    _key("post_id"),
+    sa.Column("num_comments", sa.BigInteger, nullable=False),
+    _time("read_at", default=True),
 )
 
 # Views are migrations' work; these are their columns for queries.

@@ -14,13 +14,14 @@ from pandas.testing import assert_frame_equal
 
 from lead_assets.domain.document import from_reddit, to_frame
 from lead_assets.domain.gates import (
+    AUTHOR_GATES,
     CHEAP_GATES,
     GATES,
-    LOOK_UP_GATES,
     MAX_EXAMPLES,
     METADATA_GATES,
     MONTH_SECONDS,
     RANK_GATES,
+    SUBREDDIT_GATES,
     REJUDGING_GATES,
     Gate,
     Sifted,
@@ -225,8 +226,9 @@ def test_thresholds_follow_their_settings() -> None:
 
 
 def test_gates_that_need_a_look_up_come_last_of_the_metadata_gates() -> None:
-    assert CHEAP_GATES + LOOK_UP_GATES == METADATA_GATES
-    assert [gate.name for gate in LOOK_UP_GATES] == ["subreddit_subscribers", "subreddit_activity", "author_karma"]
+    assert CHEAP_GATES + SUBREDDIT_GATES + AUTHOR_GATES == METADATA_GATES
+    assert [gate.name for gate in SUBREDDIT_GATES] == ["subreddit_subscribers", "subreddit_activity"]
+    assert [gate.name for gate in AUTHOR_GATES] == ["author_karma"]
 
 
 def test_stored_documents_are_judged_again_by_all_metadata_gates_but_deduplication() -> None:
@@ -540,7 +542,7 @@ def sift_in_two_steps(frame: pd.DataFrame, first: tuple[Gate, ...], second: tupl
 def test_sifting_in_two_steps_is_the_same_as_in_one() -> None:
     frame = one_for_each_gate()
 
-    joined = sift_in_two_steps(frame, CHEAP_GATES, LOOK_UP_GATES + RANK_GATES)
+    joined = sift_in_two_steps(frame, CHEAP_GATES, SUBREDDIT_GATES + AUTHOR_GATES + RANK_GATES)
 
     whole = sift(frame, GATES, ALL_ON, {})
     assert_frame_equal(joined.decisions, whole.decisions)
@@ -554,7 +556,7 @@ def test_joining_changes_neither_part() -> None:
     cheap = sift(frame, CHEAP_GATES, ALL_ON, {})
     before = cheap.decisions.copy()
 
-    join_sifted(cheap, sift(frame[cheap.kept], LOOK_UP_GATES, ALL_ON, {}))
+    join_sifted(cheap, sift(frame[cheap.kept], SUBREDDIT_GATES + AUTHOR_GATES, ALL_ON, {}))
 
     assert_frame_equal(cheap.decisions, before)
 
@@ -562,14 +564,14 @@ def test_joining_changes_neither_part() -> None:
 def test_joining_works_where_the_first_step_rejects_all() -> None:
     frame = frame_of(row(over_18=True), row(reddit_id="t3_b", upvote_ratio=0.0))
 
-    joined = sift_in_two_steps(frame, CHEAP_GATES, LOOK_UP_GATES)
+    joined = sift_in_two_steps(frame, CHEAP_GATES, SUBREDDIT_GATES + AUTHOR_GATES)
 
     assert joined.decisions["gate"].tolist() == ["nsfw", "upvote_ratio"]
     assert joined.tallies["author_karma"] == Tally()
 
 
 def test_joining_works_on_nothing() -> None:
-    joined = sift_in_two_steps(frame_of(), CHEAP_GATES, LOOK_UP_GATES)
+    joined = sift_in_two_steps(frame_of(), CHEAP_GATES, SUBREDDIT_GATES + AUTHOR_GATES)
 
     assert len(joined.decisions) == 0
     assert list(joined.tallies) == NAMES[:7]

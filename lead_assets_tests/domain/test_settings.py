@@ -30,9 +30,31 @@ DEFAULTS: dict[str, Any] = {
     "CUE_ASKING": 0.15,
     "CUE_SELLING": 0.15,
     "GATE_WARN_REJECTION_RATE": 0.98,
+    "EMBEDDER": "auto",
+    "EMBEDDING_MODEL": "text-embedding-3-small",
+    "EMBEDDING_CONCURRENCY": 4,
+    "EMBEDDING_MAX_INPUT_TOKENS": 8192,
+    "EMBEDDING_MAX_REQUEST_TOKENS": 300_000,
+    "EXTRACTOR": "auto",
+    "LLM_MODEL": "gpt-4o-mini",
+    "LLM_CONCURRENCY": 8,
+    "LLM_MAX_CALLS_PER_RUN": 1000,
+    "LLM_MAX_COST_PER_RUN": 0.0,
+    "LLM_MAX_DOCUMENT_TOKENS": 8000,
+    "LLM_MAX_OUTPUT_TOKENS": 1500,
+    "MODEL_PRICES": "",
+    "OPENAI_TIMEOUT_SECONDS": 60.0,
+    "OPENAI_RETRY_SECONDS": 120.0,
 }
 WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
 BOOLEANS = frozenset({"REDDIT_SKIP_NSFW"})
+TEXTS: dict[str, tuple[str, str, str]] = {
+    "EMBEDDER": ("openai", "local", "openai"),
+    "EMBEDDING_MODEL": ("model-a", "model-b", "model-c"),
+    "EXTRACTOR": ("openai", "rules", "openai"),
+    "LLM_MODEL": ("model-a", "model-b", "model-c"),
+    "MODEL_PRICES": ('{"a": [1, 2]}', '{"b": [1, 2]}', '{"c": [1, 2]}'),
+}
 WHOLE = frozenset(
     {
         "REDDIT_DEDUP_TTL_SECONDS",
@@ -40,9 +62,16 @@ WHOLE = frozenset(
         "REDDIT_MIN_AUTHOR_KARMA",
         "MIN_ENGAGEMENT_SCORE",
         "MIN_KEYWORD_HITS",
+        "EMBEDDING_CONCURRENCY",
+        "EMBEDDING_MAX_INPUT_TOKENS",
+        "EMBEDDING_MAX_REQUEST_TOKENS",
+        "LLM_CONCURRENCY",
+        "LLM_MAX_CALLS_PER_RUN",
+        "LLM_MAX_DOCUMENT_TOKENS",
+        "LLM_MAX_OUTPUT_TOKENS",
     }
 )
-FRACTIONS = tuple(name for name in NAMES if name not in WHOLE | BOOLEANS)
+FRACTIONS = tuple(name for name in NAMES if name not in WHOLE | BOOLEANS | TEXTS.keys())
 ORIGINS = ("environment", "campaign shop", "run config")
 # One value an origin, each valid and none a default.
 WHOLE_VALUES = (21, 22, 23)
@@ -53,6 +82,8 @@ def set_to(name: str, rank: int) -> dict[str, Any]:
     """A layer's values that set ``name`` to the value of the ``rank``-th origin; weights bring their others along."""
     if name in BOOLEANS:
         return {name: rank % 2 == 1}
+    if name in TEXTS:
+        return {name: TEXTS[name][rank]}
     if name in WHOLE:
         return {name: WHOLE_VALUES[rank]}
     value = FRACTION_VALUES[rank]
@@ -64,6 +95,11 @@ def set_to(name: str, rank: int) -> dict[str, Any]:
 
 def value_of(resolved: Resolved, name: str) -> Any:
     return resolved.settings.model_dump(by_alias=True)[name]
+
+
+def _in_yaml(value: str) -> str:
+    """A value as a campaign file has it: braces would begin a mapping."""
+    return f"'{value}'" if value.startswith("{") else value
 
 
 def as_text(values: Mapping[str, Any]) -> dict[str, str]:
@@ -132,7 +168,7 @@ def test_a_run_lays_environment_campaign_file_and_run_config_in_this_order(
         for key, value in as_text(set_to(name, 0)).items():
             monkeypatch.setenv(key, value)
     if highest >= 1:
-        lines += ["settings:", *(f"  {key}: {value}" for key, value in as_text(set_to(name, 1)).items())]
+        lines += ["settings:", *(f"  {key}: {_in_yaml(value)}" for key, value in as_text(set_to(name, 1)).items())]
     (tmp_path / "shop.yaml").write_text("\n".join(lines))
     run_config = set_to(name, 2) if highest >= 2 else {}
 
@@ -234,6 +270,19 @@ def test_an_unknown_name_that_is_not_set_is_not_looked_at() -> None:
         ("CUE_ASKING", 1.1),
         ("CUE_SELLING", -0.1),
         ("GATE_WARN_REJECTION_RATE", 98),
+        ("EMBEDDER", "cloud"),
+        ("EMBEDDING_CONCURRENCY", 0),
+        ("EMBEDDING_MAX_INPUT_TOKENS", 0),
+        ("EMBEDDING_MAX_REQUEST_TOKENS", 0),
+        ("EXTRACTOR", "llm"),
+        ("LLM_CONCURRENCY", 0),
+        ("LLM_MAX_CALLS_PER_RUN", -1),
+        ("LLM_MAX_COST_PER_RUN", -0.5),
+        ("LLM_MAX_DOCUMENT_TOKENS", 0),
+        ("LLM_MAX_OUTPUT_TOKENS", 0),
+        ("MODEL_PRICES", '{"a": 1}'),
+        ("OPENAI_TIMEOUT_SECONDS", 0),
+        ("OPENAI_RETRY_SECONDS", -1),
     ],
 )
 @pytest.mark.parametrize("origin", ORIGINS)
@@ -248,11 +297,12 @@ def test_the_bad_value_cases_cover_every_setting() -> None:
     marks = test_a_bad_value_is_refused_by_origin_name_and_value.pytestmark  # type: ignore[attr-defined]
     cases = next(mark.args[1] for mark in marks if mark.args[0] == ("name", "value"))
 
-    assert {name for name, _ in cases} == set(NAMES)
+    any_text = {"EMBEDDING_MODEL", "LLM_MODEL"}
+    assert {name for name, _ in cases} == set(NAMES) - any_text
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "nan", "inf", "-inf", "Infinity"])
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in BOOLEANS])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BOOLEANS | TEXTS.keys()])
 def test_what_is_not_finite_is_refused(name: str, value: float | str) -> None:
     with pytest.raises(SettingInvalid, match=f"^environment: {name} is "):
         resolve([Layer("environment", {name: value})])

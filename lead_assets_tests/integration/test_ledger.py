@@ -1,11 +1,14 @@
 """De-duplication by ledger, and what stays true through a second crawl."""
 
+from collections.abc import Callable
+
 import dagster as dg
 import pandas as pd
 
 from lead_assets.domain.errors import LookUpFailed
 from lead_assets.resources import Brief, open_source
 from lead_assets.sources.archive import ArchiveSource
+from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import World, checks, comment, failure, metadata, post
 
 CRAWL = ("crawled_documents",)
@@ -21,7 +24,7 @@ class LiveSource(ArchiveSource):
         self.looked_up: list[str] = []
         self._failing = failing
 
-    def look_up(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def look_up_subreddits(self, frame: pd.DataFrame) -> pd.DataFrame:
         ids = frame["reddit_id"].tolist()
         if self._failing & set(ids):
             raise LookUpFailed("Reddit answered 503 for the authors; the next crawl asks again.")
@@ -33,8 +36,8 @@ def live(world: World, failing: set[str] | None = None) -> list[LiveSource]:
     """Let the world crawl a live source; returns the sources that it opens."""
     opened: list[LiveSource] = []
 
-    def open_live(brief: Brief) -> LiveSource:
-        source = open_source(brief)
+    def open_live(brief: Brief, database: Database, say: Callable[[str], object]) -> LiveSource:
+        source = open_source(brief, database, say)
         assert isinstance(source, ArchiveSource)
         opened.append(LiveSource(source, failing or set()))
         return opened[-1]

@@ -69,8 +69,8 @@ def crawl(tmp_path: Path) -> Callable[..., Crawled]:
         crawled = Crawled(counts=source.counts)
         try:
             for batch in source.search(campaign(**changed)):
-                crawled.documents += batch
-                crawled.batches.append(len(batch))
+                crawled.documents += batch.documents
+                crawled.batches.append(len(batch.documents))
         except SourceFailed as error:
             crawled.failure = error
         return crawled
@@ -439,7 +439,7 @@ def test_all_golden_documents_match_their_campaigns_keywords(name: str) -> None:
     golden = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
     source = ArchiveSource(GOLDEN / f"{name}.ndjson.zst")
 
-    documents = [document for batch in source.search(campaign(keywords=golden["keywords"])) for document in batch]
+    documents = [document for batch in source.search(campaign(keywords=golden["keywords"])) for document in batch.documents]
 
     assert {document.reddit_id for document in documents} == set(golden["crawl"])
     assert (source.counts.malformed, source.counts.warnings) == (0, [])
@@ -460,7 +460,7 @@ def test_a_batch_is_handed_on_before_the_rest_is_read(tmp_path: Path) -> None:
 
     batches = source.search(campaign())
     assert source.counts.read == 0
-    assert len(next(batches)) == 10
+    assert len(next(batches).documents) == 10
 
     assert source.counts.read == 10
 
@@ -477,7 +477,7 @@ def test_a_file_of_any_size_takes_little_memory(compressed: bool, tmp_path: Path
 
     tracemalloc.start()
     try:
-        found = sum(len(batch) for batch in ArchiveSource(path, batch_documents=100).search(campaign()))
+        found = sum(len(batch.documents) for batch in ArchiveSource(path, batch_documents=100).search(campaign()))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -523,4 +523,5 @@ def test_the_facts_of_an_archive_are_all_there_are(tmp_path: Path) -> None:
     path.write_bytes(b"")
     frame = to_frame([])
 
-    assert ArchiveSource(path).look_up(frame) is frame
+    assert ArchiveSource(path).look_up_subreddits(frame) is frame
+    assert ArchiveSource(path).look_up_authors(frame) is frame

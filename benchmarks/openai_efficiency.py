@@ -1,0 +1,98 @@
+"""How much of the time that OpenAI's answers take is spent on waiting for them, against the stand-in.
+
+    .venv/bin/python benchmarks/openai_efficiency.py
+
+The stand-in runs in a process of its own. Prints, for extraction, the wall time beside the least that is possible
+(documents x seconds per answer / concurrency; the project's bound: at most 1.25 of it) and, for embedding, the share of
+the wall time in which requests were waited for (bound: at least 0.70).
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+from lead_assets.domain.extraction import ExtractionRequest
+from lead_assets.services.openai_address import Address
+from lead_assets.services.openai_embedding import OpenAIEmbedder
+from lead_assets.services.openai_endpoint import Endpoint
+from lead_assets.services.openai_extractor import OpenAIExtractor
+from lead_assets.services.openai_formats import Known
+from lead_assets.services.openai_usage import Usage
+
+DOCUMENTS, ANSWER_SECONDS, READING_CONCURRENCY = 1_000, 0.15, 16
+TEXTS, REQUEST_SECONDS, EMBEDDING_CONCURRENCY, BATCH = 5_000, 0.03, 4, 128
+BODY = "We are a small shop and keep track of our clients on paper. It gets lost all the time. " * 8
+
+
+@contextmanager
+def stand_in(seconds: float) -> Iterator[str]:
+    """The URL of a stand-in whose answers take so long."""
+    command = [sys.executable, "-m", "lead_assets_tests.openai_server", "--port", "0", "--latency", str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def endpoint(url: str, model: str) -> Endpoint:
+    """A fresh client of it."""
+    return Endpoint(Address(url), model, "MODEL", Usage(None))
+
+
+def read_all() -> float:
+    """Seconds for the documents, from the first request to the last outcome."""
+    requests = [
+        ExtractionRequest("A CRM.", f"Can anyone recommend a CRM for shop {number}?", BODY)
+        for number in range(DOCUMENTS)
+    ]
+    with stand_in(ANSWER_SECONDS) as url:
+        extractor = OpenAIExtractor(endpoint(url, "gpt-4o-mini"), concurrency=READING_CONCURRENCY, known=Known())
+        began = time.perf_counter()
+        done = sum(1 for _, outcome in extractor.extract_all(requests) if outcome.failure is None)
+        seconds = time.perf_counter() - began
+        extractor.close()
+    assert done == DOCUMENTS
+    return seconds
+
+
+def embed_all() -> tuple[float, float, int]:
+    """Seconds for the texts, seconds of them in which requests were waited for, and requests."""
+    texts = [f"Can anyone recommend a CRM for shop {number}? {BODY[:400]}" for number in range(TEXTS)]
+    with stand_in(REQUEST_SECONDS) as url:
+        batches = [texts[start : start + BATCH] for start in range(0, TEXTS, BATCH)]
+        # Once for the stand-in, which remembers its vectors: making them takes it longer than the delay it plays.
+        list(OpenAIEmbedder(endpoint(url, "text-embedding-3-small")).embed_batches(batches))
+        asked = endpoint(url, "text-embedding-3-small")
+        embedder = OpenAIEmbedder(asked, concurrency=EMBEDDING_CONCURRENCY)
+        began = time.perf_counter()
+        done = sum(len(embedded.kept) for _, embedded in embedder.embed_batches(batches))
+        seconds = time.perf_counter() - began
+        embedder.close()
+    assert done == TEXTS
+    return seconds, asked.usage.waited_seconds / EMBEDDING_CONCURRENCY, asked.usage.requests
+
+
+def main() -> None:
+    """Measure both and print."""
+    least = DOCUMENTS * ANSWER_SECONDS / READING_CONCURRENCY
+    reading = read_all()
+    wall, waited, requests = embed_all()
+    table = Table("", "seconds", "ratio", "bound")
+    table.add_row(f"{DOCUMENTS:,} documents at {READING_CONCURRENCY} at once, at least", f"{least:.2f}", "", "")
+    table.add_row("read", f"{reading:.2f}", f"{reading / least:.2f}", "at most 1.25")
+    table.add_row(f"{TEXTS:,} texts, {requests} requests at {EMBEDDING_CONCURRENCY} at once", f"{wall:.2f}", "", "")
+    table.add_row("of it waiting for answers", f"{waited:.2f}", f"{waited / wall:.2f}", "at least 0.70")
+    at_best = requests * REQUEST_SECONDS / EMBEDDING_CONCURRENCY
+    table.add_row("of it the server's own delay", f"{at_best:.2f}", f"{at_best / wall:.2f}", "")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Work on several requests at once, bounded, with results as they come."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def results(
+    take: Callable[[int], Job | None], work: Callable[[Job], Result], most: int, stopping: threading.Event
+) -> Iterator[Result]:
+    """Results of ``work`` on the jobs that ``take`` gives, as they come, at most ``most`` at once.
+
+    ``take`` is told how many jobs are under way and gives the next, or None where none may start now; the end is where
+    none is under way and none may start. The first error ends it: ``stopping`` is set, what is under way is waited for
+    and still given (it is paid for), then the error is raised. Closing the iterator drops what is under way.
+    """
+    stopping.clear()
+    pending: set[Future[Result]] = set()
+    failure: BaseException | None = None
+    pool = ThreadPoolExecutor(most, thread_name_prefix="endpoint")
+    try:
+        while True:
+            while failure is None and len(pending) < most and (job := take(len(pending))) is not None:
+                pending.add(pool.submit(work, job))
+            if not pending:
+                break
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                error = future.exception()
+                if error is None:
+                    yield future.result()
+                else:
+                    failure = failure or error
+                    stopping.set()
+        if failure is not None:
+            raise failure
+    finally:
+        stopping.set()
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,73 @@
+"""Comment trees of matched posts, where leads often are: the most commented first, within a budget of requests."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.document import Document
+from lead_assets.domain.progress import TreeProgress, UnreadTree
+from lead_assets.sources.reddit.client import NotReachable, RedditClient, RedditUnavailable
+from lead_assets.sources.reddit.pending import Pending
+from lead_assets.sources.reddit.things import Thing, flatten, is_gone, matching, read_tree
+from lead_assets.sources.source import Batch, Memory
+
+COMMENTS_PER_TREE = 500
+"""Reddit gives at most so many comments with a post."""
+COMMENTS_PER_REQUEST = 100
+MORE_REQUESTS_PER_TREE = 3
+
+
+class TreeReader:
+    """Reads the trees of stored posts that have comments which were not read."""
+
+    def __init__(self, client: RedditClient, memory: Memory, campaign: Campaign) -> None:
+        """Read for ``campaign``."""
+        self._client = client
+        self._memory = memory
+        self._campaign = campaign
+        self._pending = Pending(client)
+
+    def read(self, since: datetime | None, max_requests: int) -> Iterator[Batch]:
+        """Batches of matching comments of posts after ``since``; stops in time for what has gathered to be judged.
+
+        Raises:
+            SourceFailed: Reddit refuses us.
+        """
+        left = max_requests
+        for tree in self._memory.unread_trees(since, max_requests) if max_requests else ():
+            if left <= 0 or not self._pending.has_room:
+                break
+            before = self._client.counts.requests
+            try:
+                self._read_one(tree, min(left - 1, MORE_REQUESTS_PER_TREE))
+            except (NotReachable, RedditUnavailable) as error:
+                self._client.counts.warnings.append(f"The comments of {tree.post_id} were not read. {error}")
+            left -= self._client.counts.requests - before
+            yield from self._pending.flush_if_full()
+        yield from self._pending.flush()
+
+    def _read_one(self, tree: UnreadTree, more_requests: int) -> None:
+        answer = self._client.get(f"comments/{tree.post_id[3:]}", {"limit": str(COMMENTS_PER_TREE), "sort": "new"})
+        post, comments, missing = read_tree(answer)
+        for start in range(0, min(len(missing), more_requests * COMMENTS_PER_REQUEST), COMMENTS_PER_REQUEST):
+            comments += self._read_more(tree, missing[start : start + COMMENTS_PER_REQUEST])
+        gone = [tree.post_id] if is_gone(post) else []
+        title = "" if gone else str(post.get("title") or tree.title)
+        progress = TreeProgress(tree.post_id, max(tree.num_comments, _count(post)))
+        self._pending.add(self._matching(comments, title), progress, gone)
+
+    def _read_more(self, tree: UnreadTree, ids: list[str]) -> list[Thing]:
+        params = {"api_type": "json", "link_id": tree.post_id, "children": ",".join(ids)}
+        answer = self._client.get("api/morechildren", params)
+        things = answer.get("json", {}).get("data", {}).get("things", []) if isinstance(answer, dict) else []
+        data = [thing["data"] for thing in things if isinstance(thing, dict) and isinstance(thing.get("data"), dict)]
+        return flatten(data)[0]
+
+    def _matching(self, comments: list[Thing], title: str) -> list[Document]:
+        titled = [{**comment, "link_title": title} for comment in comments]
+        return [document for _, document in matching(titled, self._campaign, self._client.counts)]
+
+
+def _count(post: Thing) -> int:
+    count = post.get("num_comments")
+    return count if type(count) is int else 0

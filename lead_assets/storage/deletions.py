@@ -1,0 +1,154 @@
+"""What was deleted or removed on Reddit, and its removal from every table.
+
+``deleted_documents`` is the list for all campaigns; each campaign's rows go while somebody holds its lock, so that
+nothing is taken away from under a run that has it in its hands.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from lead_assets.domain.ranking import document_text, text_hash
+from lead_assets.storage.bulk import upsert
+from lead_assets.storage.schema import (
+    candidates,
+    comment_trees,
+    deleted_documents,
+    documents,
+    extractions,
+    leads,
+    rejections,
+    sightings,
+    vectors,
+)
+
+_STORED_CHUNK = 10_000
+
+
+@dataclass
+class Purged:
+    """Which documents went, and how many rows of which table."""
+
+    reddit_ids: set[str] = field(default_factory=set)
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+def remember_deleted(connection: sa.Connection, reddit_ids: Collection[str]) -> None:
+    """Put ``reddit_ids`` on the list; no source brings them back."""
+    upsert(connection, deleted_documents, [{"reddit_id": reddit_id} for reddit_id in sorted(reddit_ids)])
+
+
+def read_deleted(connection: sa.Connection, reddit_ids: Sequence[str]) -> set[str]:
+    """Those of ``reddit_ids`` that are on the list."""
+    query = sa.select(deleted_documents.c.reddit_id).where(_among(deleted_documents.c.reddit_id))
+    return set(connection.scalars(query, {"ids": list(reddit_ids)}))
+
+
+def stored_documents(connection: sa.Connection) -> Iterator[tuple[str, bool]]:
+    """Every fullname that was judged for any campaign, once, and whether its author is known."""
+    named = sa.union_all(
+        *(sa.select(table.c.reddit_id, table.c.author.isnot(None).label("named")) for table in (documents, rejections)),
+        sa.select(sightings.c.reddit_id, sa.false().label("named")),
+    ).subquery()
+    query = sa.select(named.c.reddit_id, sa.func.bool_or(named.c.named)).group_by(named.c.reddit_id)
+    result = connection.execution_options(yield_per=_STORED_CHUNK).execute(query.order_by(named.c.reddit_id))
+    yield from result.tuples()
+
+
+def deleted_of_campaign(connection: sa.Connection, campaign_id: str) -> list[str]:
+    """What a campaign still holds of what is on the list."""
+    held = sa.union(
+        *(
+            sa.select(table.c.reddit_id).where(table.c.campaign_id == campaign_id, _on_list(table))
+            for table in (documents, *_BY_ID)
+        )
+    )
+    return sorted(connection.scalars(held))
+
+
+def campaigns_with_deleted(connection: sa.Connection) -> list[str]:
+    """Campaigns that still hold something that is on the list."""
+    held = sa.union(*(sa.select(table.c.campaign_id).where(_on_list(table)) for table in (documents, *_BY_ID)))
+    return sorted(connection.scalars(held))
+
+
+def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
+    """Remove what is on the list from all tables of a campaign, and vectors that no document refers to any more.
+
+    The caller holds the campaign's lock. A comment keeps its own text where only its post went: the post's title, which
+    it carries as context, goes.
+    """
+    purged = Purged()
+    hashes = _untitle_comments(connection, campaign_id, purged)
+    for table in (*_BY_ID, documents):
+        statement = sa.delete(table).where(table.c.campaign_id == campaign_id, _on_list(table))
+        if table is documents:
+            gone = connection.execute(statement.returning(table.c.reddit_id, table.c.text_hash)).all()
+            hashes |= {row.text_hash for row in gone}
+        else:
+            gone = connection.execute(statement.returning(table.c.reddit_id)).all()
+        purged.reddit_ids |= {row.reddit_id for row in gone}
+        purged.rows[table.name] = len(gone)
+    trees = sa.delete(comment_trees).where(
+        comment_trees.c.campaign_id == campaign_id,
+        comment_trees.c.post_id.in_(sa.select(deleted_documents.c.reddit_id)),
+    )
+    connection.execute(trees)
+    _free_duplicates(connection, campaign_id)
+    purged.rows["vectors"] = _forget_vectors(connection, hashes)
+    return purged
+
+
+_BY_ID = (leads, extractions, candidates, rejections, sightings)
+"""The campaign-owned tables beside ``documents``; their rows are deleted by name so that they can be counted."""
+
+
+def _on_list(table: sa.Table) -> sa.ColumnElement[bool]:
+    return table.c.reddit_id.in_(sa.select(deleted_documents.c.reddit_id))
+
+
+def _among(column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    return column == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text)))
+
+
+def _untitle_comments(connection: sa.Connection, campaign_id: str, purged: Purged) -> set[str]:
+    """Take the titles of deleted posts off their comments, and what was read out of them; returns the old hashes."""
+    query = sa.select(documents.c.reddit_id, documents.c.body, documents.c.text_hash).where(
+        documents.c.campaign_id == campaign_id,
+        documents.c.kind == "comment",
+        documents.c.title != "",
+        documents.c.post_id.in_(sa.select(deleted_documents.c.reddit_id)),
+    )
+    comments = connection.execute(query).all()
+    ids = [row.reddit_id for row in comments]
+    for row in comments:
+        values = {"title": "", "text_hash": text_hash(document_text("", row.body)), "updated_at": sa.func.now()}
+        of_row = (documents.c.campaign_id == campaign_id) & (documents.c.reddit_id == row.reddit_id)
+        connection.execute(sa.update(documents).where(of_row).values(values))
+    if ids:
+        of_lead = (leads.c.campaign_id == campaign_id) & _among(leads.c.reddit_id)
+        blank = {"title": "", "extracted_data": sa.null(), "relevance_score": None, "embedding": None}
+        connection.execute(sa.update(leads).where(of_lead).values(blank), {"ids": ids})
+        of_extraction = (extractions.c.campaign_id == campaign_id) & _among(extractions.c.reddit_id)
+        connection.execute(sa.delete(extractions).where(of_extraction), {"ids": ids})
+    purged.rows["comments_untitled"] = len(ids)
+    return {row.text_hash for row in comments}
+
+
+def _free_duplicates(connection: sa.Connection, campaign_id: str) -> None:
+    """A near-duplicate of a document that went stands for itself; the next ranking says so anew."""
+    connection.execute(
+        sa.update(candidates)
+        .where(
+            candidates.c.campaign_id == campaign_id,
+            candidates.c.duplicate_of.in_(sa.select(deleted_documents.c.reddit_id)),
+        )
+        .values(duplicate_of=None)
+    )
+
+
+def _forget_vectors(connection: sa.Connection, hashes: Collection[str]) -> int:
+    in_use = sa.exists().where(documents.c.text_hash == vectors.c.text_hash)
+    statement = sa.delete(vectors).where(_among(vectors.c.text_hash), ~in_use)
+    return connection.execute(statement, {"ids": sorted(hashes)}).rowcount if hashes else 0
