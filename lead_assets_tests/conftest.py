@@ -198,7 +198,7 @@ class World:
         ok: bool = True,
     ) -> dg.ExecuteInProcessResult:
         """Run the job for a campaign, all of it or the named assets and their checks."""
-        defs = build_defs(self._resources())
+        defs = build_defs(self.resources())
         selection = dg.AssetSelection.assets(*only) if only else dg.AssetSelection.all()
         job = dg.define_asset_job("job", selection=selection, executor_def=dg.in_process_executor)
         built = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("job")
@@ -219,7 +219,7 @@ class World:
         keys = [key for key in build_defs().resolve_asset_graph().asset_check_keys if key.name == name]
         selection = dg.AssetSelection.checks(*keys)
         job = dg.define_asset_job("check", selection=selection, executor_def=dg.in_process_executor)
-        built = dg.Definitions.merge(build_defs(self._resources()), dg.Definitions(jobs=[job]))
+        built = dg.Definitions.merge(build_defs(self.resources()), dg.Definitions(jobs=[job]))
         result = built.resolve_job_def("check").execute_in_process(
             instance=self.instance,
             tags={"dagster/partition": campaign_id} if campaign_id else {},
@@ -229,7 +229,8 @@ class World:
         assert result.success is ok, "" if result.success else failure(result)
         return result
 
-    def _resources(self) -> dict[str, Any]:
+    def resources(self) -> dict[str, Any]:
+        """What the graph works with here."""
         return {
             "database": self.database,
             "search_index": self.search_index,
