@@ -154,8 +154,8 @@ class Environment:
         address = address_in(self._openai, purpose)
         if address is None and kind == "openai":
             raise SettingInvalid(
-                f"{kind_setting} is openai, but no endpoint is known; set OPENAI_API_KEY, or OPENAI_BASE_URL for a server "
-                "of your own."
+                f"{kind_setting} is openai, but no endpoint is known; set OPENAI_API_KEY, or OPENAI_BASE_URL for a "
+                "server of your own."
             )
         return address
 

@@ -19,7 +19,9 @@ from click.testing import CliRunner, Result
 from lead_assets import local
 from lead_assets.cli import main
 from lead_assets.storage.database import Database
+from lead_assets_tests.arctic_shift_server import ArcticShiftServer
 from lead_assets_tests.conftest import PROJECT, post, write_archive
+from lead_assets_tests.reddit_server import Corpus, RedditServer
 
 ASK = "Can anyone recommend a good CRM for my small business?"
 
@@ -227,8 +229,41 @@ def test_campaigns_are_listed_validated_and_made(shell: Shell) -> None:
 
 
 def test_a_new_campaign_asks_for_what_is_not_given(shell: Shell) -> None:
-    shell("campaigns", "new", text="tea\nGreen tea.\ngreen tea, matcha\ndumps/x.zst\n")
-    assert "matcha" in (shell.folder / "campaigns" / "tea.yaml").read_text()
+    shell("campaigns", "new", text="tea\nGreen tea.\ngreen tea, matcha\narchive\ndumps/x.zst\n")
+    shell("campaigns", "new", text="coffee\nCoffee.\nespresso\n\nr/coffee, espresso\n")
+    listed = {row["id"]: row["campaign"] for row in json.loads(shell("campaigns", "list", "--json").stdout)}
+    assert listed["tea"]["keywords"] == ["green tea", "matcha"]
+    assert listed["tea"]["archive"]["path"].endswith("dumps/x.zst")
+    assert (listed["coffee"]["source"], listed["coffee"]["archive"]) == ("arctic_shift", None)
+    assert listed["coffee"]["subreddits"]["include"] == ["coffee", "espresso"]
+
+
+def test_a_new_campaign_crawls_current_posts_without_credentials_as_the_readme_says(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ArcticShiftServer() as arctic:
+        monkeypatch.setenv("ARCTIC_SHIFT_URL", arctic.url)
+        arctic.add(post(ASK, created_utc=int(time.time()) - 100_000))
+        shell("campaigns", "new", "my_crm", "--product", "A simple CRM for small businesses.", "--keyword", "crm",
+              "--subreddit", "smallbusiness", "--source", "arctic_shift")  # fmt: skip
+        assert "Funnel of my_crm" in shell("run", "my_crm").output
+    assert ASK in shell("leads", "my_crm", "--format", "csv").stdout
+
+
+def test_what_was_deleted_on_reddit_is_swept(ran: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = Corpus(posts=[{"id": "1lead", "title": ASK, "author": "somebody"}])
+    with RedditServer(corpus) as reddit:
+        for name, value in zip(
+            ("REDDIT_URL", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT"),
+            (reddit.url, reddit.client_id, reddit.client_secret, "linux:lead.assets.tests:v1"),
+            strict=True,
+        ):
+            monkeypatch.setenv(name, value)
+        output = ran("sweep").output
+        assert "4 documents checked with 2 requests; 3 are gone." in output
+        assert json.loads(ran("sweep", "--json").stdout)["gone"] == 0
+    assert [row["reddit_id"] for row in csv.DictReader(io.StringIO(ran("leads", "shop_crm", "--format", "csv").stdout))
+            ] == ["t3_1lead"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -239,7 +274,9 @@ def test_a_new_campaign_asks_for_what_is_not_given(shell: Shell) -> None:
         (["leads", "nobody"], "There is no campaign 'nobody'"),
         (["run", "shop_crm", "--path", "nothing.zst"], "There is no archive file at"),
         (["run", "shop_crm", "--as-of", "yesterday"], "'yesterday' is no day"),
-        (["run", "shop_crm", "--source", "reddit"], "Source reddit is not part of this version"),
+        (["run", "shop_crm", "--source", "reddit"], "needs REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET"),
+        (["run", "shop_crm", "--source", "arctic_shift"], "subreddits"),
+        (["sweep"], "needs REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET"),
         (["run", "shop_crm", "--source", "usenet"], "There is no source 'usenet'"),
         (["run", "shop_crm", "--set", "MIN_KEYWORD_HITS=many"], "MIN_KEYWORD_HITS=many is not a value"),
         (["run", "shop_crm", "--set", "MIN_KEYWORD_HIT=1"], "There is no setting MIN_KEYWORD_HIT"),

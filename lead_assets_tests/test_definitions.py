@@ -24,7 +24,7 @@ RANK_GATES = ["cosine_similarity", "engagement", "fused_score", "keyword_hits"]
 
 # asset: (queue, what it depends on, its checks)
 GRAPH = {
-    "crawled_documents": ("crawl", [], CRAWL_GATES),
+    "crawled_documents": ("crawl", [], sorted([*CRAWL_GATES, "source_complete"])),
     "typesense_index": ("index", ["crawled_documents"], ["index_matches_documents"]),
     "document_embeddings": ("embed", ["crawled_documents"], ["embeddings_complete"]),
     "lead_stubs": ("embed", ["document_embeddings"], []),
@@ -62,7 +62,7 @@ def test_every_check_is_partitioned_and_gates_block() -> None:
     for key in graph.asset_check_keys:
         node = graph.get(key)
         assert node.partitions_def is not None, key
-        assert node.blocking == (key.name in CRAWL_GATES + RANK_GATES)
+        assert node.blocking == (key.name in [*CRAWL_GATES, *RANK_GATES, "source_complete"])
 
 
 def test_one_job_runs_all_of_it_in_one_process() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.assets.gate_checks import gate_results, gate_specs, offenders
-from lead_assets.assets.stages import progress, report, stage, told_in_one_sentence
+from lead_assets.assets.stages import partitioned_spec, progress, report, stage, told_in_one_sentence
 from lead_assets.domain.document import COLUMNS, Document, merge_repeats, to_frame, to_rows
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.gates import (
@@ -39,6 +39,7 @@ from lead_assets.storage.schema import documents as documents_table
 from lead_assets.storage.statistics import count_rows, write_tallies
 
 ASSET = "crawled_documents"
+COMPLETE = "source_complete"
 
 
 @dataclass
@@ -187,7 +188,15 @@ class Crawl:
 @dg.asset(
     **stage("crawl"),
     kinds={"reddit", "postgres"},
-    check_specs=gate_specs(ASSET, METADATA_GATES),
+    check_specs=[
+        *gate_specs(ASSET, METADATA_GATES),
+        partitioned_spec(
+            COMPLETE,
+            ASSET,
+            "All that the source has for the campaign was read. Warns where a keyword, a subreddit or a record could "
+            "not be, or the run's requests were spent: the rest is stored, and the next run goes on from there.",
+        ),
+    ],
     description=(
         "Reddit posts and comments that match the campaign's keywords and passed the metadata gates.\n\n"
         "Reads the campaign's source (Reddit's API, Arctic Shift, or an archive file), meets each document with the "
@@ -237,9 +246,10 @@ def _crawl_all(context: dg.AssetExecutionContext, crawl: Crawl, log: RejectionLo
         raise crawl.last_failure
     source = crawl.source.counts
     if source.malformed and source.malformed == source.read:
+        mend = "give an .ndjson or .zst file of Reddit posts or comments" if crawl.brief.archive else "run again later"
         raise SourceFailed(
             f"Not one of the {source.read} records of {crawl.brief.archive or crawl.brief.source} is a Reddit object "
-            f"({source.malformed_examples[0]}); give an .ndjson or .zst file of Reddit posts or comments."
+            f"({source.malformed_examples[0]}); {mend}."
         )
     return examples
 
@@ -256,9 +266,8 @@ def _result(
         )
     if crawl.last_failure:
         warnings.append(f"{crawl.postponed} documents were left for the next crawl: {crawl.last_failure}")
-    if log.failure:
-        warnings.append(f"The CSV file of rejections was {log.state}")
-    for warning in warnings:
+    unwritten = [f"The CSV file of rejections was {log.state}"] if log.failure else []
+    for warning in unwritten:
         context.log.warning(warning)
     with crawl.session.transaction() as connection:
         earlier = write_tallies(connection, campaign_id, crawl.run_id, crawl.tallies)
@@ -276,9 +285,20 @@ def _result(
                 "rejected_examples": rejection_table(examples),
                 "malformed_examples": table([{"record": text} for text in crawl.source.counts.malformed_examples]),
                 "rejection_log": dg.MetadataValue.path(log.state),
-                "warnings": table([{"warning": warning} for warning in warnings]),
+                "warnings": table([{"warning": warning} for warning in [*warnings, *unwritten]]),
             },
         )
     offending = offenders(METADATA_GATES, stored, brief.settings, brief.campaign.unknown)
     checks = gate_results(ASSET, METADATA_GATES, crawl.tallies, earlier, offending, brief, brief.settings)
-    return dg.MaterializeResult(metadata=metadata, check_results=checks)
+    return dg.MaterializeResult(metadata=metadata, check_results=[*checks, _completeness(warnings)])
+
+
+def _completeness(warnings: Sequence[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=COMPLETE,
+        asset_key=ASSET,
+        passed=not warnings,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(warnings) or "All that the source has for the campaign was read.",
+        metadata={"warnings": table([{"warning": warning} for warning in warnings])},
+    )

@@ -94,10 +94,10 @@ def vectors_of(session: CampaignSession, embedder: Embedder, texts: Sequence[str
     deps=[crawled_documents],
     description=(
         "A unit vector for each different text of the campaign.\n\n"
-        "Vectors are kept by model and hash of the text and shared by all campaigns: no text is embedded twice. They are "
-        "OpenAI's, or any compatible server's, where a key or base URL is set (EMBEDDER, EMBEDDING_MODEL), else those of "
-        "the local model all-MiniLM-L6-v2 (int8, 384 dimensions, first 256 tokens). A text that the server refuses is "
-        "recorded and counted and holds nobody up."
+        "Vectors are kept by model and hash of the text and shared by all campaigns: no text is embedded twice. "
+        "They are OpenAI's, or any compatible server's, where a key or base URL is set (EMBEDDER, EMBEDDING_MODEL), "
+        "else those of the local model all-MiniLM-L6-v2 (int8, 384 dimensions, first 256 tokens). "
+        "A text that the server refuses is recorded and counted and holds nobody up."
     ),
 )
 def document_embeddings(

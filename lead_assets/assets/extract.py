@@ -123,7 +123,7 @@ class CandidateReader:
         return wanted.assign(attempts=attempts)[~is_current & ~given_up].reset_index(drop=True)
 
     def _without_bought(self, todo: pd.DataFrame) -> pd.DataFrame:
-        """The candidates whose very request was not answered for another document or campaign; the others are copied."""
+        """The candidates whose very request was not answered yet elsewhere; of the others the answer is copied."""
         with self._session.transaction() as connection:
             bought = read_by_keys_elsewhere(connection, self._session.campaign_id, todo["request_key"].tolist())
         rows = {row["request_key"]: row for row in to_rows(bought)}
@@ -200,8 +200,8 @@ def wanted_requests(connection: sa.Connection, brief: Brief, extractor: Extracto
     deps=[ranked_candidates],
     description=(
         "What was read out of the kept candidates: whether somebody needs the product, with verbatim evidence.\n\n"
-        "Candidates are read best first, by a language model where a key or base URL is set (EXTRACTOR, LLM_MODEL), else "
-        "by rules; every row says by which. Quotes and contacts that do not occur in the document are removed and "
+        "Candidates are read best first, by a language model where a key or base URL is set (EXTRACTOR, LLM_MODEL), "
+        "else by rules; every row says by which. Quotes and contacts that do not occur in the document are removed and "
         "counted. What was read once for the same text, product and model is not read again; what the caps of the run "
         "cut off is postponed to the next."
     ),

@@ -30,8 +30,8 @@ def opened_embedder(connection: sa.Connection, brief: Brief, opener: EmbedderOpe
                 model = foreign_model(connection, brief.campaign.id, LOCAL_MODELS)
             if model is not None:
                 raise SettingInvalid(
-                    f"Campaign {brief.campaign.id} has vectors of {model}, but neither OPENAI_API_KEY nor a base URL is "
-                    "set; set it again, or EMBEDDER=local to embed and rank with the local model from now on."
+                    f"Campaign {brief.campaign.id} has vectors of {model}, but neither OPENAI_API_KEY nor a base URL "
+                    "is set; set it again, or EMBEDDER=local to embed and rank with the local model from now on."
                 )
         yield embedder
 

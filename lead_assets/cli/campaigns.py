@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import click
 import yaml
@@ -9,10 +10,15 @@ from rich.table import Table
 
 from lead_assets.campaign_files import CampaignFile, list_campaigns, read_campaign
 from lead_assets.cli.state import cell, console, echo_json, json_option
-from lead_assets.domain.campaign import CAMPAIGN_ID
+from lead_assets.domain.campaign import CAMPAIGN_ID, SourceName
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
 from lead_assets.resources import Environment
 
+ARCHIVE = """\
+archive:
+  # An .ndjson or .zst file of Reddit posts or comments; a relative path starts at this file.
+  path: {path}
+"""
 TEMPLATE = """\
 # A campaign of lead_assets. The file's name is its id. All keys: README.md, "Campaign files".
 name: {name}
@@ -24,15 +30,16 @@ keywords:
 # A document with one of these is left out.
 negative_keywords: []
 # Names without r/; an empty include means all.
-subreddits: {{include: [], exclude: []}}
+subreddits: {{include: [{subreddits}], exclude: []}}
 exclude_authors: [AutoModerator]
-source: archive
-archive:
-  # An .ndjson or .zst file of Reddit posts or comments; a relative path starts at this file.
-  path: {archive}
-# Any setting of README.md, "Settings", for this campaign only.
+# reddit needs REDDIT_CLIENT_ID, _SECRET and _USER_AGENT; arctic_shift needs subreddits; archive needs a file.
+source: {source}
+{archive}# Any setting of README.md, "Settings", for this campaign only.
 settings: {{}}
 """
+
+
+SOURCES: tuple[str, ...] = get_args(SourceName)
 
 
 @click.group()
@@ -86,8 +93,17 @@ def validate(paths: tuple[Path, ...]) -> None:
 @click.argument("campaign_id", metavar="ID", required=False)
 @click.option("--product", help="What is sold, in a sentence.")
 @click.option("--keyword", "keywords", multiple=True, help="A keyword, repeatable.")
+@click.option("--subreddit", "subreddits", multiple=True, help="A subreddit to look at, repeatable; none means all.")
+@click.option("--source", type=click.Choice(SOURCES), help="Where documents come from; archive where a file is given.")
 @click.option("--archive", help="An archive file to search (.ndjson or .zst).")
-def new(campaign_id: str | None, product: str | None, keywords: tuple[str, ...], archive: str | None) -> None:
+def new(
+    campaign_id: str | None,
+    product: str | None,
+    keywords: tuple[str, ...],
+    subreddits: tuple[str, ...],
+    source: str | None,
+    archive: str | None,
+) -> None:
     """Write a new campaign file; asks for what is not given."""
     folder = Environment.read().campaigns
     chosen = campaign_id or click.prompt("Id (lower-case letters, digits, underscores)")
@@ -99,13 +115,18 @@ def new(campaign_id: str | None, product: str | None, keywords: tuple[str, ...],
     if path.exists():
         raise InvalidInput(f"{path} exists already; choose another id, or edit it.")
     what = product or click.prompt("What do you sell, in a sentence")
-    words = list(keywords) or [word.strip() for word in click.prompt("Keywords, separated by commas").split(",")]
-    file = archive or click.prompt("Archive file to search", default="dumps/posts.zst")
+    words = list(keywords) or _asked_list("Keywords, separated by commas")
+    origin = source or ("archive" if archive else _asked_source())
+    places = list(subreddits)
+    if origin == "arctic_shift" and not places:
+        places = _asked_list("Subreddits, separated by commas")
     text = TEMPLATE.format(
         name=_scalar(chosen.replace("_", " ").title()),
         product=_scalar(what),
-        keywords="\n".join(f"  - {_scalar(word)}" for word in words if word),
-        archive=_scalar(str(Path(file).absolute()) if archive else file),
+        keywords="\n".join(f"  - {_scalar(word)}" for word in words),
+        subreddits=", ".join(map(_scalar, places)),
+        source=origin,
+        archive=_archive_part(archive) if origin == "archive" else "",
     )
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -115,6 +136,24 @@ def new(campaign_id: str | None, product: str | None, keywords: tuple[str, ...],
         path.unlink()
         raise
     console.print(f"Wrote {path}. Find leads: lead-assets run {chosen}", soft_wrap=True, markup=False)
+
+
+def _asked_list(question: str) -> list[str]:
+    return [word.strip() for word in click.prompt(question).split(",") if word.strip()]
+
+
+def _asked_source() -> str:
+    return click.prompt(
+        "Crawl what: arctic_shift (no account, named subreddits), reddit (your app's credentials), archive (a file)",
+        type=click.Choice(SOURCES),
+        default="arctic_shift",
+        show_choices=False,
+    )
+
+
+def _archive_part(given: str | None) -> str:
+    file = str(Path(given).absolute()) if given else click.prompt("Archive file to search", default="dumps/posts.zst")
+    return ARCHIVE.format(path=_scalar(file))
 
 
 def _scalar(text: str) -> str:

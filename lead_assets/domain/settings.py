@@ -87,7 +87,7 @@ class Settings(BaseModel):
     )
     reddit_max_requests_per_run: int = Field(
         default=300,
-        ge=10,
+        ge=5,
         description="Requests that one crawl of a live source may make; the next goes on from there.",
     )
     reddit_max_comment_requests_per_run: int = Field(

@@ -45,9 +45,9 @@ class Embedded:
 class Embedder(Protocol):
     """Texts in, unit vectors out.
 
-    ``name`` is the kind: ``local`` or ``openai``. ``model`` is the cache key of its vectors: it changes whenever the same
-    text would get another vector. ``dimension`` is None while it is not known yet. ``cosine_threshold`` is the default
-    of the cosine gate, because cosines of different models do not compare.
+    ``name`` is the kind: ``local`` or ``openai``. ``model`` is the cache key of its vectors: it changes whenever the
+    same text would get another vector. ``dimension`` is None while it is not known yet. ``cosine_threshold`` is
+    the default of the cosine gate, because cosines of different models do not compare.
     """
 
     @property

@@ -35,8 +35,8 @@ DIMENSIONS: Mapping[str, int] = {
 }
 COSINE_THRESHOLDS: Mapping[str, float] = {"text-embedding-3-small": 0.30}
 UNKNOWN_COSINE_THRESHOLD = 0.0
-"""Cosines of different models do not compare, and a gate must not lose leads by a guess: at 0 it keeps all that does not
-point away, until somebody measures and sets COSINE_THRESHOLD."""
+"""Cosines of different models do not compare, and a gate must not lose leads by a guess: at 0 it keeps all that does
+not point away, until somebody measures and sets COSINE_THRESHOLD."""
 
 
 class OpenAIEmbedder:
@@ -57,6 +57,7 @@ class OpenAIEmbedder:
         self._concurrency = concurrency
         self._max_input, self._max_request = max_input_tokens, max_request_tokens
         self._lock = threading.Lock()
+        self._probing = threading.Lock()
         self._dimension = DIMENSIONS.get(endpoint.model)
         self._some_text_was_taken = False
 
@@ -165,7 +166,7 @@ class OpenAIEmbedder:
 
     def _make_sure_that_others_are_taken(self, refusal: InputRefused) -> None:
         """Raises EmbeddingFailed: it is not this text that is refused, but all."""
-        with self._lock:
+        with self._probing:
             if self._some_text_was_taken:
                 return
             try:

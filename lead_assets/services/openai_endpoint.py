@@ -207,8 +207,8 @@ class Endpoint:
             ) from None
         if status in (404, 405):
             raise EndpointUnavailable(
-                f"{self.address.url} does not know the model {self.model} or the path (HTTP {status}: {message}); check "
-                f"{self._model_setting} and {self.address.url_setting}."
+                f"{self.address.url} does not know the model {self.model} or the path (HTTP {status}: {message}); "
+                f"check {self._model_setting} and {self.address.url_setting}."
             ) from None
         too_long = bool(_TOO_LONG.search(message)) or "context_length_exceeded" in names or status == 413
         if status in _REFUSALS or (status == 500 and _ABOUT_INPUT.search(message)):

@@ -1,7 +1,8 @@
 """Reading candidates with a model behind an OpenAI-compatible endpoint.
 
 What belongs here: asking, asking again, caps, and what counts as an answer. What does not: the prompt
-(``openai_prompt``), formats (``openai_formats``), trying again (``openai_endpoint``), grounding (``domain.extraction``).
+(``openai_prompt``), formats (``openai_formats``), trying again (``openai_endpoint``), or
+grounding (``domain.extraction``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

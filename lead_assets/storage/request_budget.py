@@ -53,13 +53,17 @@ class RequestBudget:
                     "ON CONFLICT (client) DO UPDATE SET reset_at = EXCLUDED.reset_at, remaining = CASE "
                     # Answers overtake each other: within one window of the server's the lowest count is the newest.
                     "WHEN abs(extract(epoch FROM b.reset_at - EXCLUDED.reset_at)) < :same "
-                    "THEN least(b.remaining, EXCLUDED.remaining) ELSE EXCLUDED.remaining END"
+                    "THEN least(b.remaining, EXCLUDED.remaining) ELSE EXCLUDED.remaining END "
+                    # An answer from the server's last window may come after the first one from the next.
+                    "WHERE b.reset_at IS NULL OR b.reset_at <= to_timestamp(:now) "
+                    "OR EXCLUDED.reset_at > b.reset_at - make_interval(secs => :same)"
                 ),
                 {
                     "client": self._client,
                     "remaining": remaining,
                     "reset_at": now + reset_seconds,
                     "same": SAME_WINDOW_SECONDS,
+                    "now": now,
                 },
             )
 

@@ -172,7 +172,7 @@ def test_who_chooses_the_rules_keeps_what_the_model_read(
 
     assert metadata(result, "extracted_leads")["extractor"] == "rules"
     found = world.rows("SELECT extracted_data ->> 'extractor' AS reader FROM lead_assets.qualified_leads")
-    assert sorted(row["reader"] for row in found) == ["openai", "rules", "rules"]
+    assert sorted(row["reader"] for row in found) == ["openai", "rules"]
 
 
 def test_openai_without_an_endpoint_is_one_sentence(world: World) -> None:
@@ -189,7 +189,7 @@ def test_a_base_url_without_a_key_works(world: World, monkeypatch: pytest.Monkey
         world.campaign()
         world.archive(asking(1))
         result = world.run(config={"EMBEDDING_MODEL": "nomic-embed-text", "LLM_MODEL": "llama3.2"})
-        assert {headers["Authorization"] for headers in ollama.headers} == {"Bearer no-key"}
+        assert {headers["authorization"] for headers in ollama.headers} == {"Bearer no-key"}
     assert metadata(result, "document_embeddings")["cost_usd"] == "unknown"
     assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 1
 
@@ -301,7 +301,7 @@ def test_a_failed_reading_is_kept_with_its_answer_and_tried_again_up_to_a_limit(
     (row,) = world.rows("SELECT * FROM lead_assets.extractions WHERE status = 'failed'")
     assert (row["attempts"], row["extraction"]) == (3, None)
     assert row["raw_answer"].startswith('{"odd"')
-    assert "is_lead: Field required" in row["error"]
+    assert "Invalid JSON" in row["error"]
     assert row["input_tokens"] > 0
 
 

@@ -24,7 +24,8 @@ def test_the_samples_leads_are_sensible_and_its_gates_reject_what_they_should(wo
 
     result = world.run(campaign_id)
 
-    assert all(check.passed for check in checks(result).values())
+    # The sample has records that are no Reddit objects, as dumps do.
+    assert [name for name, check in checks(result).items() if not check.passed] == ["source_complete"]
     rejected = {
         row["reddit_id"]: row["gate"] for row in world.rows("SELECT reddit_id, gate FROM lead_assets.rejections")
     }

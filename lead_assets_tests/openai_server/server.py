@@ -251,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
         if endpoint not in self.stand_in.faults:
             self._send(404, {"error": {"message": f"Unknown path {self.path}"}})
             return
-        fault = self.stand_in.met(endpoint, body, dict(self.headers))
+        fault = self.stand_in.met(endpoint, body, {name.lower(): value for name, value in self.headers.items()})
         try:
             status, answer = self._answer(endpoint, body, fault)
             taken = time.monotonic() - began

@@ -117,9 +117,15 @@ def test_one_refused_text_is_isolated_and_all_others_are_embedded(server: StandI
     assert server.requests[EMBEDDINGS] <= 17  # a bisection: 1 + 2 * 7, the comparison, and no more than one probe
 
 
+def test_the_first_text_of_all_may_be_the_bad_one(server: StandIn, opened: Any) -> None:
+    server.fail(EMBEDDINGS, faults.refused_input().at(times=None, when=bad()))
+    embedded = one_batch(opened(), ["bad", "good"])
+    assert (embedded.kept, list(embedded.failed)) == ([1], [0])
+
+
 def test_where_every_text_is_refused_it_is_not_the_texts(server: StandIn, opened: Any) -> None:
     server.fail(EMBEDDINGS, faults.refused_input("unsupported model").at(times=None))
-    with pytest.raises(EmbeddingFailed, match="will not embed any text .*unsupported model"):
+    with pytest.raises(EmbeddingFailed, match=r"will not embed any text .*unsupported model"):
         one_batch(opened(), ["one", "two", "three", "four"])
     assert server.requests[EMBEDDINGS] <= 5
 
@@ -199,7 +205,7 @@ def test_batches_are_only_read_when_they_are_needed(server: StandIn, opened: Any
 
 def test_a_phrase_that_is_refused_is_one_sentence(server: StandIn, opened: Any) -> None:
     server.fail(EMBEDDINGS, faults.refused_input().at(times=None, when=bad()))
-    with pytest.raises(EmbeddingFailed, match="will not embed one of the texts .*'bad phrase'"):
+    with pytest.raises(EmbeddingFailed, match=r"will not embed one of the texts .*'bad phrase'"):
         opened().embed(["good phrase", "bad phrase"])
 
 

@@ -224,7 +224,7 @@ def test_what_was_paid_for_before_the_credit_ended_is_given(server: StandIn) -> 
     server.latency = 0.02
     server.fail(CHAT, faults.quota_exceeded().at(times=None, when=about(9)))
     reader, found = extractor(server, concurrency=4), {}
-    with pytest.raises(EndpointUnavailable, match="no credit left"):
+    with pytest.raises(EndpointUnavailable, match="no credit left"):  # noqa: PT012  what comes before is the claim
         for position, outcome in reader.extract_all(requests(30)):
             found[position] = outcome
     reader.close()

@@ -439,7 +439,9 @@ def test_all_golden_documents_match_their_campaigns_keywords(name: str) -> None:
     golden = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
     source = ArchiveSource(GOLDEN / f"{name}.ndjson.zst")
 
-    documents = [document for batch in source.search(campaign(keywords=golden["keywords"])) for document in batch.documents]
+    documents = [
+        document for batch in source.search(campaign(keywords=golden["keywords"])) for document in batch.documents
+    ]
 
     assert {document.reddit_id for document in documents} == set(golden["crawl"])
     assert (source.counts.malformed, source.counts.warnings) == (0, [])

@@ -7,6 +7,7 @@ on from there, and an attribute that is absent must stay absent instead of being
 import asyncio
 import itertools
 import json
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -191,15 +192,23 @@ class _Pace:
             remaining, reset = float(headers["x-ratelimit-remaining"]), float(headers["x-ratelimit-reset"])
         except (KeyError, ValueError):
             return
-        self._budget.report(remaining, reset)
+        if math.isfinite(remaining) and math.isfinite(reset):
+            self._budget.report(remaining, reset)
+
+    def obey(self, retry_after: float | None) -> None:
+        """Let no process send anything for as long as the server asked, whether we try again or not."""
+        if retry_after is not None:
+            self._budget.block(retry_after)
+
+    def count_retry(self) -> None:
+        """Count a request that repeats a failed one."""
+        self._counts.retries += 1
 
     async def before_retry(self, attempt: int, why: str, retry_after: float | None) -> None:
         """Wait before a request is repeated for the ``attempt``-th time."""
         # Full jitter: processes that failed together must not come back together.
         backoff = random.uniform(0.5, 1.0) * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (attempt - 1))  # noqa: S311
-        if retry_after is not None:
-            self._budget.block(retry_after)
-        self._counts.retries += 1
+        self.count_retry()
         await self._wait(max(backoff, retry_after or 0.0), f"Reddit, which answered {why}")
 
     async def _wait(self, seconds: float, what: str) -> None:
@@ -217,8 +226,9 @@ class _Answer:
     headers: Mapping[str, str]
     body: bytes
 
-    async def json(self) -> Any:
-        return json.loads(self.body)
+    async def json(self, **_: Any) -> Any:
+        # asyncpraw makes other errors of a 400 that explains itself; to us all of them are one.
+        return {"message": "Bad Request", "error": 400} if self.status == 400 else json.loads(self.body)
 
     async def text(self) -> str:
         return self.body.decode("utf-8", "replace")
@@ -230,10 +240,18 @@ class _Requestor(asyncprawcore.Requestor):
     def __init__(self, *, pace: _Pace, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._pace = pace
+        self._was_unauthorized = False
 
     @asynccontextmanager
     async def request(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        yield await self._answer(args, kwargs)
+        # asyncprawcore itself repeats a request whose token has expired, after it has asked for a new one.
+        is_for_token = "auth" in kwargs
+        if self._was_unauthorized and not is_for_token:
+            self._pace.count_retry()
+        answer = await self._answer(args, kwargs)
+        if not is_for_token:
+            self._was_unauthorized = answer.status == 401
+        yield answer
 
     async def _answer(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Answer:
         deadline = time.monotonic() + self._pace.retry_seconds
@@ -243,10 +261,11 @@ class _Requestor(asyncprawcore.Requestor):
             if answer is not None and failure is None:
                 return answer
             retry_after = _retry_after(answer.headers) if answer else None
+            self._pace.obey(retry_after)
             if time.monotonic() + (retry_after or 0.0) >= deadline:
                 raise RedditUnavailable(
-                    f"Reddit answered {failure} for {self._pace.retry_seconds:.0f} seconds (REDDIT_RETRY_SECONDS); what "
-                    "was crawled before stays. Run again later."
+                    f"Reddit answered {failure} for {self._pace.retry_seconds:.0f} seconds (REDDIT_RETRY_SECONDS); "
+                    "what was crawled before stays. Run again later."
                 )
             await self._pace.before_retry(attempt, failure or "", retry_after)
         raise AssertionError("the loop has no end but these")
@@ -278,15 +297,16 @@ def _network_failure(error: BaseException) -> str:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
-        return max(0.0, float(headers["retry-after"]))
+        seconds = float(headers["retry-after"])
     except (KeyError, ValueError):
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _is_json(body: bytes) -> bool:
     try:
         json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

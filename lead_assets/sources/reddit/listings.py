@@ -27,6 +27,7 @@ LISTING_CAP = 1_000
 LATE = timedelta(hours=1)
 """Search finds a post minutes after it was posted: what is so much older than the last reading was there then."""
 FAILURES_IN_A_ROW = 2
+"""After so many Reddit is taken to be down: what is left is not asked for, since each would wait for its retries."""
 
 
 class ListingReader:
@@ -45,14 +46,18 @@ class ListingReader:
         self._pages = 0
         self._failures_in_a_row = 0
         self._first_failure: SourceFailed | None = None
+        self._last_failure: RedditUnavailable | None = None
 
     def read(self, query: Query) -> Iterator[Batch]:
         """Batches of what ``query`` finds; where Reddit takes only parts of it, of the parts.
 
         Raises:
-            RunBudgetSpent: what has gathered is given before.
+            RunBudgetSpent: the run may make no more requests; what has gathered is still ``pending``.
             SourceFailed: Reddit refuses us, or fails again and again.
         """
+        if self._last_failure and self._failures_in_a_row >= FAILURES_IN_A_ROW:
+            self._give_up(query, self._last_failure)
+            return
         try:
             yield from self._read_on(query)
         except NotReachable as error:
@@ -61,6 +66,7 @@ class ListingReader:
             yield from self._read_parts(query, list(query.halves_of_keywords()) or list(query.halves()), error)
         except RedditUnavailable as error:
             self._give_up(query, error)
+            self._last_failure = error
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= FAILURES_IN_A_ROW and not self._pages:
                 raise
@@ -100,18 +106,14 @@ class ListingReader:
         known = _Known(progress)
         read = 0
         while True:
-            try:
-                page = self._next_page(query, progress, read)
-            except RunBudgetSpent:
-                yield from self.pending.flush()
-                raise
+            page = self._next_page(query, progress, read)
             self._pages += 1
             self._failures_in_a_row = 0
             if not resumed and not read:
                 progress = progress.began(posted_at(page.things[0]) if page.things else None)
-            if resumed and not read and not page.things and not progress.read_to_end:
-                # The thing at the cursor is gone, and with it the way on: begin anew.
-                return replace(progress, after=None, reading_newest_at=None)
+            if resumed and not read and not page.things:
+                # The thing at the cursor is gone, and with it the way on: begin anew, and pass over what is known.
+                return replace(progress, after=None, reading_newest_at=None, read_to_end=False)
             read += len(page.things)
             found = list(matching(page.things, self._campaign, self._client.counts))
             is_known = known.goes_on(page, {document.reddit_id: thing for thing, document in found}, self._memory)
@@ -124,7 +126,7 @@ class ListingReader:
                 return progress
 
     def _next_page(self, query: Query, progress: QueryProgress, read: int) -> Page:
-        if not self.pending.has_room:
+        if not self.pending.has_room_for(PAGE):
             raise RunBudgetSpent(
                 "This run has nearly made the requests that it may make (REDDIT_MAX_REQUESTS_PER_RUN) and stopped "
                 "early; the next one goes on from there."
@@ -132,7 +134,7 @@ class ListingReader:
         return read_page(self._client.get(query.path, query.params | _cursor(progress, read)))
 
     def _is_too_old(self, page: Page) -> bool:
-        oldest = posted_at(page.things[-1])
+        oldest = next((moment for thing in reversed(page.things) if (moment := posted_at(thing))), None)
         return self._since is not None and oldest is not None and oldest < self._since
 
     def _note_cap(self, query: Query, page: Page, read: int) -> None:
@@ -158,7 +160,7 @@ class _Known:
         young = memory.young(list(matched))
         for thing in page.things:
             name = thing.get("name")
-            if name in matched:
+            if isinstance(name, str) and name in matched:
                 self._in_a_row = self._in_a_row + 1 if name in young else 0
             elif self._was_there(thing):
                 self._in_a_row += 1

@@ -42,8 +42,7 @@ class Pending:
         if batch.documents or batch.progress or batch.gone:
             yield batch
 
-    @property
-    def has_room(self) -> bool:
-        """Whether a page more can be asked for, and the facts about all that has gathered be looked up after it."""
-        authors = -(-(len(self._documents) + FACTS_PER_REQUEST) // FACTS_PER_REQUEST)
+    def has_room_for(self, documents: int) -> bool:
+        """Whether a request that may bring so many can be made, and facts about all gathered be looked up after it."""
+        authors = -(-(len(self._documents) + documents) // FACTS_PER_REQUEST)
         return self._client.requests_left > authors + 1

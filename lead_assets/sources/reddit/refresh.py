@@ -7,7 +7,7 @@ from datetime import datetime
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document
 from lead_assets.domain.progress import StoredDocument
-from lead_assets.sources.reddit.client import RedditClient, RedditUnavailable
+from lead_assets.sources.reddit.client import NotReachable, QueryRejected, RedditClient, RedditUnavailable
 from lead_assets.sources.reddit.things import IDS_PER_REQUEST, Thing, fetch, to_document
 from lead_assets.sources.source import Batch, Memory
 
@@ -27,7 +27,7 @@ def refreshed(client: RedditClient, memory: Memory, campaign: Campaign, since: d
         chunk = stale[start : start + IDS_PER_REQUEST]
         try:
             things, gone = fetch(client, [stored.reddit_id for stored in chunk])
-        except RedditUnavailable as error:
+        except (NotReachable, QueryRejected, RedditUnavailable) as error:
             client.counts.warnings.append(f"{len(stale) - start} stored documents were not looked at again. {error}")
             return
         documents = [_as_it_is(stored, things, campaign, client) for stored in chunk]

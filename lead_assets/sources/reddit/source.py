@@ -11,6 +11,7 @@ from lead_assets.domain.errors import SourceFailed
 from lead_assets.sources.reddit.client import RedditClient, RunBudgetSpent
 from lead_assets.sources.reddit.facts import Facts
 from lead_assets.sources.reddit.listings import ListingReader
+from lead_assets.sources.reddit.pending import Pending
 from lead_assets.sources.reddit.queries import comment_queries, post_queries
 from lead_assets.sources.reddit.refresh import refreshed
 from lead_assets.sources.reddit.trees import TreeReader
@@ -70,14 +71,13 @@ class RedditSource:
         if "comments" in campaign.content:
             queries += comment_queries(campaign.keywords, subreddits)
         reader = ListingReader(self._client, self._memory, self._reading.gate_digest, campaign, since)
-        for query in queries:
-            yield from reader.read(query)
-        yield from reader.pending.flush()
+        yield from _with_the_rest((batch for query in queries for batch in reader.read(query)), reader.pending)
         reader.require_some_success()
 
     def _in_trees(self, campaign: Campaign, since: datetime | None) -> Iterator[Batch]:
         if "comments" in campaign.content:
-            yield from TreeReader(self._client, self._memory, campaign).read(since, self._reading.comment_requests)
+            reader = TreeReader(self._client, self._memory, campaign)
+            yield from _with_the_rest(reader.read(since, self._reading.comment_requests), reader.pending)
 
     def _reachable(self, campaign: Campaign) -> list[str]:
         """The subreddits that the campaign names and that can be read.
@@ -97,3 +97,13 @@ class RedditSource:
                 raise SourceFailed(f"Nothing can be crawled. {sentence}")
             self.counts.warnings.append(sentence)
         return [name for name in named if name not in lost]
+
+
+def _with_the_rest(batches: Iterator[Batch], pending: Pending) -> Iterator[Batch]:
+    """``batches`` and what they leave pending, which an error that ends them must not cost."""
+    try:
+        yield from batches
+    except SourceFailed:
+        yield from pending.flush()
+        raise
+    yield from pending.flush()

@@ -58,6 +58,19 @@ def read_tree(answer: Any) -> tuple[Thing, list[Thing], list[str]]:
     return posts[0] if posts else {}, comments, missing
 
 
+def read_things(answer: Any) -> list[Thing]:
+    """The things in an answer to a request for more comments.
+
+    Raises:
+        RedditUnavailable: the answer is something else.
+    """
+    for key in ("json", "data", "things"):
+        answer = answer.get(key) if isinstance(answer, Mapping) else None
+    if not isinstance(answer, list):
+        raise RedditUnavailable("Reddit answered with something else than comments; run again later.")
+    return [_data(child) for child in answer]
+
+
 def flatten(things: Sequence[Thing]) -> tuple[list[Thing], list[str]]:
     """All comments below ``things``, and the ids that ``more`` entries among them name."""
     comments: list[Thing] = []
@@ -70,10 +83,16 @@ def flatten(things: Sequence[Thing]) -> tuple[list[Thing], list[str]]:
             missing += [child for child in children if isinstance(child, str)]
             continue
         comments.append(thing)
-        replies = thing.get("replies")
-        if isinstance(replies, Mapping):
-            waiting += reversed(read_page(replies).things)
+        waiting += reversed(_replies(thing))
     return comments, missing
+
+
+def _replies(comment: Thing) -> Sequence[Thing]:
+    """The comments below one; none where what stands there is no listing, which must not cost the rest of the tree."""
+    try:
+        return read_page(comment.get("replies")).things
+    except RedditUnavailable:
+        return []
 
 
 def posted_at(thing: Thing) -> datetime | None:
@@ -88,7 +107,8 @@ def is_gone(thing: Thing) -> bool:
     """Whether its author deleted it, or somebody removed it."""
     if thing.get("removed_by_category"):
         return True
-    return any(thing.get(text) in _GONE_TEXTS for text in ("body", "selftext", "title"))
+    texts = (thing.get(name) for name in ("body", "selftext", "title"))
+    return any(isinstance(text, str) and text in _GONE_TEXTS for text in texts)
 
 
 def author_left(thing: Thing) -> bool:
