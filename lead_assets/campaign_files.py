@@ -15,6 +15,8 @@ from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError
 from lead_assets.domain.settings import WEIGHTS, Layer, resolve
 
 MAX_FILE_BYTES = 256 * 1024
+RESERVED_IDS = frozenset({"registry"})
+"""A campaign's sensor is called campaign_<id>, and campaign_registry is another one."""
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -87,6 +89,8 @@ def read_campaign(path: Path) -> Campaign:
             f"{path}: a campaign's id is its file's name, of lower-case letters, digits and underscores, "
             f"starting with a letter; rename {path.name!r}."
         )
+    if path.stem in RESERVED_IDS:
+        raise CampaignInvalid(f"{path}: the id {path.stem!r} is taken by the program itself; rename the file.")
     text = _read_text(path)
     node = _compose(path, text)
     content = yaml.safe_load(text)

@@ -11,7 +11,8 @@ from lead_assets.assets.extract import extracted_leads, extractions_grounded
 from lead_assets.assets.index import index_matches_documents, typesense_index
 from lead_assets.assets.persist import leads, leads_complete
 from lead_assets.assets.rank import ranked_candidates
-from lead_assets.automation import campaign_job, deletion_sweep, weekly_deletion_sweep
+from lead_assets.automation.jobs import campaign_job, deletion_sweep, weekly_deletion_sweep
+from lead_assets.automation.sensors import build_sensors
 from lead_assets.resources import build_resources
 
 
@@ -31,6 +32,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         asset_checks=[index_matches_documents, embeddings_complete, extractions_grounded, leads_complete],
         jobs=[campaign_job, deletion_sweep],
         schedules=[weekly_deletion_sweep],
+        sensors=build_sensors(),
         executor=dg.in_process_executor,
         resources={**build_resources(), **(resource_overrides or {})},
     )

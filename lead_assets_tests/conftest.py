@@ -40,6 +40,9 @@ VARIABLES = (
     "DAGSTER_HOME",
     "ARCTIC_SHIFT_URL",
     *OPENAI_VARIABLES,
+    # Read by the client itself.
+    *("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_CUSTOM_HEADERS", "OPENAI_LOG"),
+    *(name for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for name in (proxy, proxy.lower())),
     *REDDIT_VARIABLES,
 )
 

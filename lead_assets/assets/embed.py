@@ -1,5 +1,6 @@
 """Embed: a vector for each text, and a lead's row for each embedded document."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -20,7 +21,14 @@ from lead_assets.storage.leads import write_stubs
 from lead_assets.storage.schema import documents as documents_table
 from lead_assets.storage.schema import leads as leads_table
 from lead_assets.storage.statistics import count_rows
-from lead_assets.storage.vectors import faulty_vectors, missing_documents, read_vectors, write_failures, write_vectors
+from lead_assets.storage.vectors import (
+    faulty_vectors,
+    missing_documents,
+    read_vectors,
+    without_vector,
+    write_failures,
+    write_vectors,
+)
 
 BATCH = 128
 
@@ -43,16 +51,22 @@ def embed_missing_documents(session: CampaignSession, embedder: Embedder, say: C
     with session.transaction() as connection:
         missing = missing_documents(connection, session.campaign_id, embedder.model)
     hashes: dict[int, list[str]] = {}
+    numbers = itertools.count()
+    done = Embedding()
 
     def batches() -> Iterator[Sequence[str]]:
-        for number, start in enumerate(range(0, len(missing), BATCH)):
-            chosen = [reddit_id for _, reddit_id in missing[start : start + BATCH]]
+        for start in range(0, len(missing), BATCH):
+            documents_of = dict(missing[start : start + BATCH])
             with session.transaction() as connection:
+                # Looked at again: another campaign may have embedded the same texts since this run began.
+                chosen = [documents_of[each] for each in without_vector(connection, embedder.model, [*documents_of])]
                 frame = read_documents(connection, session.campaign_id, chosen)
-            hashes[number] = frame["text_hash"].tolist()
+            if not chosen:
+                continue
+            hashes[next(numbers)] = frame["text_hash"].tolist()
+            done.inputs += len(frame)
             yield [document_text(title, body) for title, body in zip(frame["title"], frame["body"], strict=True)]
 
-    done = Embedding(inputs=len(missing))
     for number, embedded in embedder.embed_batches(batches()):
         _store(session, embedder, hashes.pop(number), embedded, done)
         say(f"{done.embedded:,} of {len(missing):,} texts embedded")

@@ -96,26 +96,32 @@ class CandidateReader:
             todo = self._without_bought(todo)
         # Two documents may have the same text: it is read once.
         first = todo.drop_duplicates("request_key").reset_index(drop=True)
+        again = todo[todo.duplicated("request_key")]
+        twins = dict(list(again.groupby("request_key")))
         read = 0
         for position, outcome in self._extractor.extract_all(first["request"].tolist()):
-            self._add(first.iloc[position], outcome)
+            candidate = first.iloc[position]
+            self._add(candidate, outcome)
+            for _, twin in twins.pop(candidate["request_key"], again.head(0)).iterrows():
+                self._add_twin(twin, outcome)
+            self._write_if_due()
             read += 1
             say(f"{read:,} of {len(first):,} candidates read")
         self._write()
-        self.reading.postponed = len(first) - read
-        again = todo[todo.duplicated("request_key")]
-        left = self._without_bought(again)
-        self.reading.postponed += len(left)
+        self.reading.postponed = len(first) - read + sum(map(len, twins.values()))
         return self.reading
 
     def _without_current(self, wanted: pd.DataFrame) -> pd.DataFrame:
         """The candidates that are still to be read, with ``attempts``."""
         with self._session.transaction() as connection:
             stored = extractions_of(connection, self._session.campaign_id, wanted)
-        candidates = to_rows(wanted[["reddit_id", "keys", "request_key"]])
+        candidates = to_rows(wanted[["reddit_id", "keys"]])
         current = [current_of(candidate, stored) is not None for candidate in candidates]
-        own = [stored.get((candidate["reddit_id"], candidate["request_key"])) for candidate in candidates]
-        attempts = pd.Series([row["attempts"] if row else 0 for row in own], wanted.index, dtype=int)
+        # Of the request, whoever it was made for: another document of the same text has no better chance.
+        tried: dict[str, int] = {}
+        for (_, key), row in stored.items():
+            tried[key] = max(tried.get(key, 0), row["attempts"] if row["status"] == FAILED else 0)
+        attempts = pd.Series([tried.get(key, 0) for key in wanted["request_key"]], wanted.index, dtype=int)
         is_current = pd.Series(current, wanted.index, dtype=bool)
         given_up = ~is_current & (attempts >= MAX_ATTEMPTS)
         self.reading.candidates = len(wanted)
@@ -139,6 +145,14 @@ class CandidateReader:
         self._rows.append(self._row(candidate, outcome))
         self.reading.failed += outcome.failure is not None
         self.reading.extracted += outcome.failure is None
+
+    def _add_twin(self, candidate: "pd.Series[Any]", outcome: Outcome) -> None:
+        """What came of another document's very same request, which cost nothing once more."""
+        self._rows.append(self._row(candidate, Outcome(outcome.result, outcome.raw_answer)))
+        self.reading.failed += outcome.failure is not None
+        self.reading.reused += outcome.failure is None
+
+    def _write_if_due(self) -> None:
         if not self._extractor.is_free or len(self._rows) >= BATCH:
             self._write()
 

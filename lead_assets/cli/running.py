@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from lead_assets.automation import JOB
+from lead_assets.automation.jobs import JOB
 from lead_assets.cli.progress import STAGES, StageDisplay
 from lead_assets.cli.reading import print_leads
 from lead_assets.cli.servers import bring_up

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-import dagster as dg
 from rich.table import Table
 
 from lead_assets import local
@@ -17,7 +16,6 @@ from lead_assets.assets.index import repair
 from lead_assets.campaign_files import list_campaigns
 from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError
-from lead_assets.partitions import campaigns
 from lead_assets.resources import Environment
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
@@ -130,9 +128,7 @@ def dev(port: int, host: str) -> None:
     bring_up()
     environment = Environment.read()
     set_variables(environment)
-    with dg.DagsterInstance.get() as instance:
-        added = register_campaigns(instance)
-    console.print(f"Campaigns: {', '.join(added) or 'none yet; add one with `lead-assets campaigns new`'}.")
+    console.print(f"Campaigns: {', '.join(valid_campaigns()) or 'none yet; add one with `lead-assets campaigns new`'}.")
     os.chdir(environment.project)
     arguments = ["dev", "--workspace", "workspace.yaml", "--host", host, "--port", str(port)]
     # A shell that starts us in the background lets us ignore Ctrl-C, and Dagster would go on ignoring it.
@@ -151,14 +147,12 @@ def _require_free_port(host: str, port: int) -> None:
             raise InvalidInput(f"Port {port} of {host} cannot be had ({error}); choose another with --port.") from None
 
 
-def register_campaigns(instance: dg.DagsterInstance) -> list[str]:
-    """Make every valid campaign file a partition; broken files are told and the others go on. Returns all ids."""
+def valid_campaigns() -> list[str]:
+    """The ids of the campaign files; broken ones are told. The sensor campaign_registry makes partitions of them."""
     ids: list[str] = []
     for file in list_campaigns(Environment.read().campaigns):
         if file.error:
             console.print(f"Left out: {file.error}", style="yellow", markup=False, soft_wrap=True)
         else:
             ids.append(file.id)
-    assert campaigns.name is not None
-    instance.add_dynamic_partitions(campaigns.name, ids)
     return ids

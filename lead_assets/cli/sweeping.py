@@ -7,7 +7,7 @@ import dagster as dg
 from rich.live import Live
 from rich.text import Text
 
-from lead_assets.automation import SWEEP_JOB
+from lead_assets.automation.jobs import SWEEP_JOB
 from lead_assets.cli.progress import failure_sentence
 from lead_assets.cli.running import RunFailed, require_servers, told_if_the_database_is_lost
 from lead_assets.cli.state import console, echo_json, errors, json_option, set_variables

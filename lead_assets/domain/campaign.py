@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Annotated, Literal
 
+from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from lead_assets.domain.document import Document
@@ -16,31 +17,18 @@ CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Partition keys must also be names of sensors, which allow no hyphen."""
 SourceName = Literal["reddit", "arctic_shift", "archive"]
 
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_CRON_FIELDS: tuple[tuple[int, int, list[str]], ...] = (
-    (0, 59, []),
-    (0, 23, []),
-    (1, 31, []),
-    (1, 12, _MONTHS),
-    (0, 7, _DAYS),
-)
-_CRON_ITEM = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([1-9]\d*))?")
+_ANY_DAY = datetime(2026, 1, 1)
 
 
 def _is_cron(line: str) -> bool:
-    """Whether each of the five fields is a list of values, ranges and steps within its bounds."""
-    parts = line.split(" ")
-    return len(parts) == len(_CRON_FIELDS) and all(
-        _in_bounds(item, *bounds) for part, bounds in zip(parts, _CRON_FIELDS, strict=True) for item in part.split(",")
-    )
-
-
-def _in_bounds(item: str, lowest: int, highest: int, names: list[str]) -> bool:
-    match = _CRON_ITEM.fullmatch(item)
-    ends = [end.lower() for end in match.groups()[:2] if end] if match else []
-    numbers = [names.index(end) + lowest if end in names else int(end) if end.isdecimal() else -1 for end in ends]
-    return match is not None and numbers == sorted(numbers) and all(lowest <= n <= highest for n in numbers)
+    """Whether ``line`` is a cron line of five fields that some moment meets."""
+    fields = line.split()
+    if len(fields) != 5 or line != " ".join(fields):
+        return False
+    try:
+        return next(CronSim(line, _ANY_DAY), None) is not None
+    except CronSimError:
+        return False
 
 
 def _has_words(keyword: str) -> str:

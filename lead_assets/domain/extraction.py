@@ -145,11 +145,11 @@ def _instructs(text: str) -> bool:
 def _told(told: str, text: str, folded: str) -> tuple[str, int]:
     """What a reader wrote freely: on one line, short, without foreign words; and how many words were removed.
 
-    What stands in the document literally stays as it is.
+    A line that stands in the document literally stays as it is.
     """
     if _instructs(told):
         return "", len(told.split())
-    if told in text:
+    if told in text and told.isprintable():
         return _shortened(told), 0
     visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in told)
     words = visible.translate(_MARKUP).split()

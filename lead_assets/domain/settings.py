@@ -91,7 +91,7 @@ class Settings(BaseModel):
         description="Requests that one crawl of a live source may make; the next goes on from there.",
     )
     reddit_max_comment_requests_per_run: int = Field(
-        default=20, ge=0, description="Requests of these that may go into comment trees of matched posts; 0 is none."
+        default=10, ge=0, description="Requests of these that may go into comment trees of matched posts; 0 is none."
     )
     reddit_retry_seconds: float = Field(
         default=120.0, ge=0, description="Seconds for which a request that fails is tried again; 0 is not at all."

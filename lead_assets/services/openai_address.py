@@ -28,13 +28,17 @@ class Address:
     url_setting: str = "OPENAI_BASE_URL"
     key_setting: str = "OPENAI_API_KEY"
 
+    @property
+    def is_of_openai_s_account(self) -> bool:
+        """Whether the OPENAI_ variables are meant for it."""
+        return self.url_setting == "OPENAI_BASE_URL"
+
     def __post_init__(self) -> None:
         """Raises SettingInvalid: the URL is none, or has secrets in it; the key cannot be sent."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in parts.netloc:
+        if not _is_plain(self.url):
             raise SettingInvalid(
                 f"environment: {self.url_setting} must be such as http://127.0.0.1:11434/v1, without user, password or "
-                "query; a key goes into {self.key_setting}."
+                f"query; a key goes into {self.key_setting}."
             )
         if self.api_key is not None and (not self.api_key.isascii() or not self.api_key.isprintable()):
             raise SettingInvalid(f"environment: {self.key_setting} has characters that no key has; copy it again.")
@@ -57,6 +61,17 @@ def address_in(variables: Mapping[str, str], purpose: Purpose) -> Address | None
     if key is None and "OPENAI_BASE_URL" not in variables:
         return None
     return Address(variables.get("OPENAI_BASE_URL", OPENAI_URL).strip(), key, key_setting=key_setting)
+
+
+def _is_plain(url: str) -> bool:
+    """Whether ``url`` is the address of a server and nothing else, such as a key, is in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    more = parts.query or parts.fragment or "@" in parts.netloc or not url.isprintable() or " " in url
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not more
 
 
 def _key(variables: Mapping[str, str], name: str) -> str | None:

@@ -15,8 +15,9 @@ def results(
     """Results of ``work`` on the jobs that ``take`` gives, as they come, at most ``most`` at once.
 
     ``take`` is told how many jobs are under way and gives the next, or None where none may start now; the end is where
-    none is under way and none may start. The first error ends it: ``stopping`` is set, what is under way is waited for
-    and still given (it is paid for), then the error is raised. Closing the iterator drops what is under way.
+    none is under way and none may start. The first error, an interruption of the run included, ends it: ``stopping`` is
+    set, what is under way is waited for and still given (it is paid for), then the error is raised. A second
+    interruption, and closing the iterator, drop what is under way.
     """
     stopping.clear()
     pending: set[Future[Result]] = set()
@@ -28,7 +29,14 @@ def results(
                 pending.add(pool.submit(work, job))
             if not pending:
                 break
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            try:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            except BaseException as interruption:  # KeyboardInterrupt, and Dagster's own
+                if failure is not None:
+                    raise
+                failure = interruption
+                stopping.set()
+                continue
             for future in done:
                 error = future.exception()
                 if error is None:

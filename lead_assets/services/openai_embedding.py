@@ -28,6 +28,7 @@ MAX_INPUT_TOKENS, MAX_REQUEST_TOKENS = 8192, 300_000
 FEWEST_TOKENS = 16
 """A text that is too long even so is not shortened further."""
 HARMLESS = "A short text."
+NO_VECTOR = "a vector that is not finite, or has no length"
 DIMENSIONS: Mapping[str, int] = {
     "text-embedding-3-small": 1536,
     "text-embedding-3-large": 3072,
@@ -138,51 +139,64 @@ class OpenAIEmbedder:
         """Embed the texts at the places of ``group``; where they are refused, half of them at a time."""
         try:
             found = self._request([texts[place] for place in group])
-        except InputRefused as refusal:
+        except (InputRefused, NoAnswer) as error:
+            if isinstance(error, NoAnswer):
+                # One text may be what the server breaks at; more likely it is down.
+                self._make_sure_that_others_are_taken(error)
             if len(group) > 1:
                 middle = len(group) // 2
                 self._embed_group(texts, group[:middle], rows, failed, truncated)
                 self._embed_group(texts, group[middle:], rows, failed, truncated)
                 return
             (place,) = group
-            if refusal.too_long and (shorter := self._shorter(texts[place])) is not None:
+            too_long = isinstance(error, InputRefused) and error.too_long
+            if too_long and (shorter := self._shorter(texts[place])) is not None:
                 texts[place] = shorter
                 truncated.add(place)
                 self._embed_group(texts, group, rows, failed, truncated)
                 return
-            self._make_sure_that_others_are_taken(refusal)
-            failed[place] = str(refusal)
+            if not self._some_text_was_taken:
+                self._make_sure_that_others_are_taken(error)
+            failed[place] = str(error)
             return
         for place, row in zip(group, found, strict=True):
-            if row is None:
-                failed[place] = "The endpoint gave a vector that is not finite, or has no length."
-            else:
+            if row is not None:
                 rows[place] = row
+                continue
+            if not self._some_text_was_taken:
+                self._make_sure_that_others_are_taken(InputRefused(NO_VECTOR))
+            failed[place] = f"The endpoint gave {NO_VECTOR}."
 
     def _shorter(self, text: str) -> str | None:
         """Half of a text that the model finds too long: its tokens are other than ours."""
         half = min(count_tokens(text, ENCODING), self._max_input) // 2
         return at_most(text, half, ENCODING)[0] if half >= FEWEST_TOKENS else None
 
-    def _make_sure_that_others_are_taken(self, refusal: InputRefused) -> None:
-        """Raises EmbeddingFailed: it is not this text that is refused, but all."""
+    def _make_sure_that_others_are_taken(self, error: InputRefused | NoAnswer) -> None:
+        """Raises EmbeddingFailed: it is not this text that is not embedded, but all."""
         with self._probing:
-            if self._some_text_was_taken:
-                return
             try:
-                self._request([HARMLESS])
-            except InputRefused:
-                raise EmbeddingFailed(
-                    f"{self._endpoint.address.url} will not embed any text with {self._endpoint.model} ({refusal}); "
-                    "check EMBEDDING_MODEL and OPENAI_BASE_URL."
-                ) from None
+                (row,) = self._request([HARMLESS])
+            except (InputRefused, NoAnswer):
+                row = None
+        if row is not None:
+            return
+        if isinstance(error, NoAnswer):
+            raise EmbeddingFailed(
+                f"{self._endpoint.address.url} did not embed a batch ({error}); what was stored stays; run again."
+            ) from None
+        raise EmbeddingFailed(
+            f"{self._endpoint.address.url} will not embed any text with {self._endpoint.model} ({error}); "
+            f"check EMBEDDING_MODEL and {self._endpoint.address.url_setting}."
+        ) from None
 
     def _request(self, texts: list[str]) -> list[NDArray[np.float32] | None]:
         """A row for each text, None where it is no vector.
 
         Raises:
             InputRefused: the texts, or one of them, are refused, or the answer is not one row for each.
-            EmbeddingFailed: the endpoint does not answer, or answers another dimension than it should.
+            NoAnswer: the endpoint does not answer.
+            EmbeddingFailed: it answers another dimension than it should.
         """
 
         def call(client: openai.OpenAI) -> Any:
@@ -191,16 +205,11 @@ class OpenAIEmbedder:
                 model=self._endpoint.model, input=texts, encoding_format="base64"
             )
 
-        try:
-            received = self._endpoint.send(call)
-        except NoAnswer as error:
-            raise EmbeddingFailed(
-                f"{self._endpoint.address.url} did not embed a batch ({error}); what was stored stays; run again."
-            ) from None
+        received = self._endpoint.send(call)
         self._endpoint.usage.used(Tokens.of(received.body))
         answered = _rows(received.body, len(texts))
         self._check_dimension(answered)
-        self._some_text_was_taken = True
+        self._some_text_was_taken = self._some_text_was_taken or any(row is not None for row in answered)
         return answered
 
     def _check_dimension(self, rows: list[NDArray[np.float32] | None]) -> None:
@@ -212,7 +221,7 @@ class OpenAIEmbedder:
                 raise EmbeddingFailed(
                     f"{self._endpoint.address.url} gave vectors of {sorted(found)} dimensions for model "
                     f"{self._endpoint.model}, which has {self._dimension}; nothing of the batch was stored; check "
-                    "EMBEDDING_MODEL and OPENAI_BASE_URL."
+                    f"EMBEDDING_MODEL and {self._endpoint.address.url_setting}."
                 )
 
 

@@ -34,16 +34,19 @@ _TOO_LONG = re.compile(
 )
 _ABOUT_INPUT = re.compile(_TOO_LONG.pattern + r"|grammar|schema|response_format|not support", re.I)
 """Some servers answer 500 to what is the input's fault."""
+_BY_GATEWAYS = frozenset({502, 504})
+"""Said by what stands before a server, which may well go on and bill."""
+_BY_FILTER = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 _REFUSALS = frozenset({400, 413, 415, 422, 501})
 
 
 class InputRefused(Exception):
     """The endpoint will not take this input; the message says why."""
 
-    def __init__(self, message: str, *, too_long: bool = False) -> None:
-        """``too_long``: it has too many tokens."""
+    def __init__(self, message: str, *, too_long: bool = False, by_filter: bool = False) -> None:
+        """``too_long``: it has too many tokens. ``by_filter``: a content filter read it and will not have it."""
         super().__init__(message)
-        self.too_long = too_long
+        self.too_long, self.by_filter = too_long, by_filter
 
 
 class NoAnswer(Exception):
@@ -107,6 +110,9 @@ class Endpoint:
         self._client = openai.OpenAI(
             api_key=address.api_key or NO_KEY, base_url=address.url, max_retries=0, timeout=timeout_seconds
         )
+        if not address.is_of_openai_s_account:
+            # The client takes them from OPENAI_ORG_ID and OPENAI_PROJECT_ID, and would tell them to anybody.
+            self._client.organization = self._client.project = None
 
     def close(self) -> None:
         """Close idle connections."""
@@ -173,7 +179,7 @@ class Endpoint:
         except openai.APIConnectionError as error:
             refused = "ConnectError" in type(error.__cause__).__name__
             return _Failure(
-                "the connection was refused" if refused else "the connection broke",
+                "no connection could be made" if refused else "the connection broke",
                 is_connection=refused,
                 is_free=refused,
             )
@@ -183,7 +189,7 @@ class Endpoint:
             self.usage.sent(again=again, seconds=time.perf_counter() - began)
         try:
             body = raw.http_response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if not isinstance(body, Mapping):
             return _Failure("the answer is no JSON object")
@@ -212,9 +218,11 @@ class Endpoint:
             ) from None
         too_long = bool(_TOO_LONG.search(message)) or "context_length_exceeded" in names or status == 413
         if status in _REFUSALS or (status == 500 and _ABOUT_INPUT.search(message)):
-            raise InputRefused(f"HTTP {status}: {message}", too_long=too_long) from None
+            by_filter = bool(names & _BY_FILTER)
+            raise InputRefused(f"HTTP {status}: {message}", too_long=too_long, by_filter=by_filter) from None
         retry_after = retry_after_seconds(error.response.headers, datetime.now(UTC))
-        return _Failure(f"HTTP {status}: {message}", retry_after, is_rate_limit=status == 429, is_free=True)
+        is_free = status not in _BY_GATEWAYS
+        return _Failure(f"HTTP {status}: {message}", retry_after, is_rate_limit=status == 429, is_free=is_free)
 
 
 def _message(body: object) -> str:

@@ -5,7 +5,7 @@ What belongs here: asking, asking again, caps, and what counts as an answer. Wha
 grounding (``domain.extraction``).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ from lead_assets.services.extractor import Outcome
 from lead_assets.services.openai_concurrency import results
 from lead_assets.services.openai_endpoint import Endpoint, InputRefused, NoAnswer, Received, Stopped
 from lead_assets.services.openai_formats import KNOWN, Dialect, Known, is_json_object, json_object_in
-from lead_assets.services.openai_tokens import count_tokens
+from lead_assets.services.openai_tokens import count_tokens, encodable
 from lead_assets.services.openai_usage import Budget, Tokens
 
 MOST_FAILURES_IN_A_ROW = 5
-"""So many documents in a row that the endpoint did not answer, or refused, are not the documents' fault."""
+"""After so many documents in a row that were not read, it is found out whether that is their fault."""
+HARMLESS = ExtractionRequest("A product.", "A short text.", "")
+"""What an endpoint that does not read this reads nothing."""
 RAW_KEPT_CHARACTERS = 4_000
 COMPLAINT_CHARACTERS = 400
 OVERHEAD_TOKENS = 200
@@ -134,6 +136,7 @@ class OpenAIExtractor:
         """
         waiting = _Waiting(self, requests)
         held: list[_Done] = []
+        broken: EndpointUnavailable | None = None
         for done in results(waiting.take, self._read, self._concurrency, self._endpoint.stopping):
             waiting.one_done()
             if done.outcome is None:
@@ -144,13 +147,45 @@ class OpenAIExtractor:
                 held.clear()
                 yield done.position, done.outcome
                 continue
-            held.append(done)
+            if broken is None:
+                held.append(done)
             if len(held) >= MOST_FAILURES_IN_A_ROW:
-                raise EndpointUnavailable(
-                    f"{self._endpoint.address.url} read none of {len(held)} documents in a row "
-                    f"({done.outcome.failure}); look at the server, LLM_MODEL and OPENAI_BASE_URL, and run again."
-                )
-        yield from _positioned(held)
+                blamed, broken = self._judged(held)
+                held.clear()
+                yield from _positioned(blamed)
+                if broken is not None:
+                    # What is under way may still be answered, and is paid for.
+                    waiting.end()
+                    self._endpoint.stopping.set()
+        if held and broken is None:
+            self._endpoint.stopping.clear()
+            blamed, broken = self._judged(held)
+            yield from _positioned(blamed)
+        if broken is not None:
+            raise broken
+
+    def _judged(self, held: list[_Done]) -> tuple[list[_Done], EndpointUnavailable | None]:
+        """Those of ``held`` whose own fault it is that they were not read; the error where it is the endpoint's.
+
+        Nobody is blamed where a cap does not let us find out.
+        """
+        asked = prompt.messages(HARMLESS)
+        most = self._most_usd(asked)
+        if not self._budget.reserve(most):
+            return [], None
+        try:
+            self._ask(asked, self._known.of(self._endpoint.address.url, self.model), most, _Spent())
+        except (_CapReached, Stopped):
+            return [], None
+        except EndpointUnavailable as error:
+            return [], error
+        except (InputRefused, NoAnswer) as error:
+            many = f"{len(held)} documents in a row" if len(held) > 1 else "a document"
+            return [], EndpointUnavailable(
+                f"{self._endpoint.address.url} did not read {many}, nor a harmless text ({error}); look at the "
+                f"server, LLM_MODEL and {self._endpoint.address.url_setting}, and run again."
+            )
+        return list(held), None
 
     def is_known(self) -> bool:
         """Whether an answer of this endpoint has validated in this process."""
@@ -178,11 +213,12 @@ class OpenAIExtractor:
             return _Done(job.position, None)
         except (InputRefused, NoAnswer) as error:
             failure = ExtractionFailed(f"The endpoint did not read it ({error}).")
-            return _Done(job.position, _outcome(failure, None, spent), unanswered=True)
+            by_filter = isinstance(error, InputRefused) and error.by_filter
+            return _Done(job.position, _outcome(failure, None, spent), unanswered=not by_filter)
         if answer.extraction is not None:
             return _Done(job.position, _outcome(answer.extraction, None, spent))
-        raw = self._endpoint.scrubbed(answer.raw)[:RAW_KEPT_CHARACTERS]
-        return _Done(job.position, _outcome(ExtractionFailed(answer.complaint), raw, spent))
+        failure = ExtractionFailed(answer.complaint)
+        return _Done(job.position, _outcome(failure, answer.raw[:RAW_KEPT_CHARACTERS], spent))
 
     def _conversation(self, job: _Job, spent: _Spent) -> _Answer:
         """Ask; where the answer does not validate, ask once more with what is wrong with it."""
@@ -200,7 +236,8 @@ class OpenAIExtractor:
             return answer
         try:
             return self._ask(again, dialect, most, spent)[1]
-        except (_CapReached, InputRefused, NoAnswer):
+        except (_CapReached, Stopped, EndpointUnavailable, InputRefused, NoAnswer):
+            # The first answer is paid for: it is kept. Where the endpoint ends here, the next document says so.
             return answer
 
     def _ask(
@@ -211,14 +248,14 @@ class OpenAIExtractor:
             try:
                 received = self._send(asked, dialect, most_usd, spent)
             except InputRefused as refusal:
-                simpler = None if refusal.too_long else dialect.after_refusal(str(refusal))
+                simpler = None if refusal.too_long or refusal.by_filter else dialect.after_refusal(str(refusal))
                 if simpler is None:
                     raise
                 dialect = simpler
                 if not self._budget.reserve(most_usd):
                     raise _CapReached from None
                 continue
-            answer = _answer_in(received, dialect)
+            answer = _answer_in(received, dialect, self._endpoint.scrubbed)
             if answer.extraction is not None:
                 self._known.works(self._endpoint.address.url, self.model, dialect)
             return dialect, answer
@@ -261,6 +298,10 @@ class _Waiting:
     def one_done(self) -> None:
         self._done += 1
 
+    def end(self) -> None:
+        """None of the others is to start."""
+        self._todo.clear()
+
     def take(self, under_way: int) -> _Job | None:
         """The next document, if there is one and a cap and the endpoint allow it."""
         if not self._todo or (under_way and not self._done and not self._extractor.is_known()):
@@ -270,7 +311,7 @@ class _Waiting:
         if most is None:
             if not under_way:
                 # Nothing can be given back any more: this one and all after it are left for the next run.
-                self._todo.clear()
+                self.end()
             return None
         self._todo.pop()
         return _Job(position, request, most)
@@ -286,21 +327,24 @@ def _outcome(result: Extraction | ExtractionFailed, raw: str | None, spent: _Spe
     return Outcome(result, raw, spent.input_tokens, spent.output_tokens, spent.cost_usd)
 
 
-def _answer_in(received: Received, dialect: Dialect) -> _Answer:
-    """What an answer says; one that does not validate keeps what was said, and says what is wrong with it."""
+def _answer_in(received: Received, dialect: Dialect, scrubbed: Callable[[str], str]) -> _Answer:
+    """What an answer says; one that does not validate keeps what was said, and says what is wrong with it.
+
+    ``scrubbed`` takes the key out of what was said.
+    """
     choice = _first_choice(received.body)
     message = choice.get("message")
     message = message if isinstance(message, Mapping) else {}
     content = message.get("content")
-    raw = content if isinstance(content, str) else ""
+    raw = encodable(scrubbed(content)) if isinstance(content, str) else ""
     if refusal := message.get("refusal"):
-        return _Answer(None, str(refusal), "The model declined to read it.", is_final=True)
+        return _Answer(None, encodable(scrubbed(str(refusal))), "The model declined to read it.", is_final=True)
     if choice.get("finish_reason") == "content_filter":
         return _Answer(None, raw, "The endpoint's content filter stopped the answer.", is_final=True)
-    if not raw:
-        return _Answer(None, raw, "The answer was empty.")
     if choice.get("finish_reason") == "length":
         return _Answer(None, raw, "The answer was cut off at LLM_MAX_OUTPUT_TOKENS; be shorter.")
+    if not raw:
+        return _Answer(None, raw, "The answer was empty.")
     try:
         return _Answer(_validated(raw, dialect), raw)
     except ValidationError as error:
@@ -331,5 +375,11 @@ def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _complaint(error: ValidationError) -> str:
     """What is wrong, without what was said: that is the model's text and may be the document's."""
-    found = [f"{'.'.join(map(str, each['loc'])) or 'the answer'}: {each['msg']}" for each in error.errors()]
+    found = [f"{_place(each)}: {each['msg']}" for each in error.errors(include_input=False, include_url=False)]
     return f"{'; '.join(found)[:COMPLAINT_CHARACTERS]}."
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "a further field"
+    return ".".join(map(str, error["loc"])) or "the answer"

@@ -20,7 +20,6 @@ Mode = Literal["parse", "json_schema", "json_object_schema", "json_object", "tex
 MODES: tuple[Mode, ...] = ("parse", "json_schema", "json_object_schema", "json_object", "text")
 
 _ABOUT_FORMAT = re.compile(r"response_format|json_schema|json_object|json mode|schema|grammar|guided|structured", re.I)
-_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -105,13 +104,13 @@ KNOWN = Known()
 
 def json_object_in(text: str) -> str:
     """The JSON object in what a model said around it; the text itself where there is none."""
-    found = _OBJECT.search(text)
-    return found.group() if found else text
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else text
 
 
 def is_json_object(text: str) -> bool:
     """Whether ``text`` is one JSON object."""
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

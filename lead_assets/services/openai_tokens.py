@@ -59,12 +59,13 @@ def without_middle(text: str, tokens: int, encoding: str) -> str:
     """``text`` with its middle left out where it has more tokens than so many: its beginning and its end tell most."""
     if len(text.encode()) <= tokens:
         return text
-    encoded = _encoding(encoding).encode(text[:MOST_CHARACTERS], disallowed_special=())
-    if len(text) <= MOST_CHARACTERS and len(encoded) <= tokens:
+    encode, decode = _encoding(encoding).encode, _encoding(encoding).decode
+    beginning = encode(text[:MOST_CHARACTERS], disallowed_special=())
+    if len(text) <= MOST_CHARACTERS and len(beginning) <= tokens:
         return text
-    decode = _encoding(encoding).decode
-    head, tail = tokens * 3 // 4, tokens // 4
-    return f"{decode(encoded[:head]).rstrip(chr(0xFFFD))}\n[…]\n{decode(encoded[-tail:]).lstrip(chr(0xFFFD))}"
+    end = beginning if len(text) <= MOST_CHARACTERS else encode(text[-MOST_CHARACTERS:], disallowed_special=())
+    head, tail = decode(beginning[: tokens * 3 // 4]), decode(end[-(tokens // 4) :])
+    return f"{head.rstrip(chr(0xFFFD))}\n[…]\n{tail.lstrip(chr(0xFFFD))}"
 
 
 def grouped(texts: Sequence[str], most_texts: int, most_tokens: int, encoding: str) -> Iterator[list[int]]:

@@ -17,6 +17,7 @@ from lead_assets.storage.schema import (
     deleted_documents,
     documents,
     extractions,
+    failed_embeddings,
     leads,
     rejections,
     sightings,
@@ -74,7 +75,7 @@ def campaigns_with_deleted(connection: sa.Connection) -> list[str]:
 
 
 def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
-    """Remove what is on the list from all tables of a campaign, and vectors that no document refers to any more.
+    """Remove what is on the list from all tables of a campaign, and vectors and failures of texts that nobody has now.
 
     The caller holds the campaign's lock. A comment keeps its own text where only its post went: the post's title, which
     it carries as context, goes.
@@ -96,7 +97,8 @@ def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
     )
     connection.execute(trees)
     _free_duplicates(connection, campaign_id)
-    purged.rows["vectors"] = _forget_vectors(connection, hashes)
+    for table in (vectors, failed_embeddings):
+        purged.rows[table.name] = _forget_texts(connection, table, hashes)
     return purged
 
 
@@ -148,7 +150,7 @@ def _free_duplicates(connection: sa.Connection, campaign_id: str) -> None:
     )
 
 
-def _forget_vectors(connection: sa.Connection, hashes: Collection[str]) -> int:
-    in_use = sa.exists().where(documents.c.text_hash == vectors.c.text_hash)
-    statement = sa.delete(vectors).where(_among(vectors.c.text_hash), ~in_use)
+def _forget_texts(connection: sa.Connection, table: sa.Table, hashes: Collection[str]) -> int:
+    in_use = sa.exists().where(documents.c.text_hash == table.c.text_hash)
+    statement = sa.delete(table).where(_among(table.c.text_hash), ~in_use)
     return connection.execute(statement, {"ids": sorted(hashes)}).rowcount if hashes else 0

@@ -38,6 +38,14 @@ def missing_documents(connection: sa.Connection, campaign_id: str, model: str) -
     return [(digest, reddit_id) for digest, reddit_id in connection.execute(query)]
 
 
+def without_vector(connection: sa.Connection, model: str, hashes: Sequence[str]) -> list[str]:
+    """Those of ``hashes`` that have no vector of ``model`` now, in their order."""
+    of_hashes = vectors.c.text_hash == sa.func.any(sa.bindparam("hashes", type_=sa.ARRAY(sa.Text)))
+    query = sa.select(vectors.c.text_hash).where(vectors.c.model == model, of_hashes)
+    held = set(connection.scalars(query, {"hashes": list(hashes)}))
+    return [digest for digest in hashes if digest not in held]
+
+
 def write_failures(connection: sa.Connection, model: str, errors: Mapping[str, str]) -> None:
     """Record texts (by hash) that could not be embedded, and why; each time is an attempt."""
     statement = sa.text("""
@@ -94,6 +102,8 @@ def write_vectors(
     Raises:
         EmbeddingFailed: a wrong shape, a value that is not finite, or another dimension than the model's stored ones.
     """
+    if not hashes:
+        return
     if matrix.shape != (len(hashes), dimension):
         raise EmbeddingFailed(f"Model {model} gave vectors of shape {matrix.shape}, not {(len(hashes), dimension)}.")
     if not np.isfinite(matrix).all():
@@ -104,8 +114,6 @@ def write_vectors(
             f"Model {model} gave {dimension} dimensions, but its stored vectors have {stored}; nothing was "
             "stored; check EMBEDDING_MODEL and where it is asked."
         )
-    if not hashes:
-        return
     # In one order for all: two campaigns that store the same texts at once must not wait for each other in a circle.
     order = sorted(range(len(hashes)), key=lambda place: hashes[place])
     connection.exec_driver_sql(

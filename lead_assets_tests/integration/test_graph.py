@@ -487,7 +487,7 @@ def test_a_standalone_check_without_a_campaign_says_how_to_name_one(world: World
 
 
 def test_the_launchpad_is_filled_with_the_campaigns_settings_and_only_changes_are_the_runs_own(world: World) -> None:
-    from lead_assets.automation import launchpad_config
+    from lead_assets.automation.jobs import launchpad_config
     from lead_assets.resources import RunSettings
 
     world.campaign(settings={"MIN_KEYWORD_HITS": 2})

@@ -7,6 +7,7 @@ import pytest
 
 from lead_assets.services import openai_endpoint
 from lead_assets.services.openai_formats import KNOWN
+from lead_assets.storage.deletions import purge_deleted, remember_deleted
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
 from lead_assets_tests.openai_server import CHAT, EMBEDDINGS, StandIn, faults
 
@@ -314,3 +315,104 @@ def test_results_are_written_as_they_come(world: World, server: StandIn) -> None
     assert world.value("SELECT count(*) FROM lead_assets.extractions WHERE status = 'ok'") == 5
     server.faults[CHAT].clear()
     assert metadata(world.run(), "extracted_leads")["extracted"] == 3
+
+
+def test_a_text_without_a_usable_vector_is_recorded_also_where_it_is_alone_in_its_run(
+    world: World, server: StandIn
+) -> None:
+    nothing = faults.vectors_changed(lambda rows: [row | {"embedding": [0.0] * 8} for row in rows])
+    config = {"EMBEDDING_MODEL": "own-model", "EMBEDDING_CONCURRENCY": 1}
+    world.campaign()
+    world.archive(asking(1))
+    world.run(config=config)
+    server.fail(EMBEDDINGS, nothing.at(times=None, when=in_input("shop 2?")))
+    world.archive(asking(1), asking(2))
+
+    for attempts in (1, 2):
+        result = world.run(config=config)
+        assert metadata(result, "document_embeddings")["failed"] == 1
+        assert world.value("SELECT attempts FROM lead_assets.failed_embeddings") == attempts
+
+
+def test_a_text_that_another_campaign_embeds_meanwhile_is_not_embedded_again(
+    world: World, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lead_assets.assets.embed.BATCH", 2)
+    world.campaign("one")
+    world.campaign("two")
+    world.archive(*(asking(number) for number in range(6)))
+    crawl, embed = ("crawled_documents",), ("document_embeddings",)
+    world.run("one", only=crawl)
+    world.run("two", only=crawl)
+    fetched = server._embedded
+
+    def other_run_first(body: dict[str, Any]) -> tuple[int, Any]:
+        monkeypatch.setattr(server, "_embedded", fetched)
+        world.run("two", only=embed)
+        return fetched(body)
+
+    monkeypatch.setattr(server, "_embedded", other_run_first)
+    result = world.run("one", only=embed, config={"EMBEDDING_CONCURRENCY": 1})
+
+    assert metadata(result, "document_embeddings")["inputs"] == 2  # the batch that was under way
+    assert sum(len(body["input"]) for body in server.bodies[EMBEDDINGS]) == 8
+    assert checks(result)["embeddings_complete"].passed
+
+
+def test_one_text_of_two_people_that_cannot_be_read_is_given_up_for_both_at_once(world: World, server: StandIn) -> None:
+    server.fail(CHAT, faults.refusal().at(times=None, when=in_chat("Which CRM?")))
+    world.campaign()
+    world.archive(post("Which CRM?", author="ann"), post("Which CRM?", author="bob"))
+    counts = [metadata(world.run(), "extracted_leads") for _ in range(4)]
+    assert [(found["failed"], found["given_up"], found["postponed"]) for found in counts] == [
+        (2, 0, 0),
+        (2, 0, 0),
+        (2, 0, 0),
+        (0, 2, 0),
+    ]
+    assert server.requests[CHAT] == 3
+
+
+def test_an_outage_with_one_candidate_left_is_no_attempt_at_it(world: World, server: StandIn) -> None:
+    server.fail(CHAT, faults.failing(503).at(times=None))
+    world.campaign()
+    world.archive(asking(1))
+    for _ in range(4):
+        assert "nor a harmless text" in failure(world.run(ok=False))
+    server.faults[CHAT].clear()
+    assert metadata(world.run(), "extracted_leads")["extracted"] == 1
+
+
+def test_everything_that_went_wrong_at_once_costs_nothing_more_when_it_was_given_up(
+    world: World, server: StandIn
+) -> None:
+    server.fail(EMBEDDINGS, faults.refused_input().at(times=None, when=in_input("shop 1?")))
+    server.fail(CHAT, faults.refusal().at(times=None, when=in_chat("shop 2?")))
+    server.fail(CHAT, faults.said("{}").at(times=None, when=in_chat("shop 3?")))
+    world.campaign()
+    world.archive(*(asking(number) for number in range(5)), post("Which CRM is good?", "word " * 500))
+    config = {"EMBEDDING_MAX_INPUT_TOKENS": 100}
+    for _ in range(3):
+        world.run(config=config)
+    server.forget()
+    world.run(config=config)
+    assert dict(server.requests) == {}
+
+
+def test_what_could_not_be_embedded_or_read_goes_with_its_document(world: World, server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.refused_input("about shop 1").at(times=None, when=in_input("shop 1?")))
+    server.fail(CHAT, faults.said("shop 2 says").at(times=None, when=in_chat("shop 2?")))
+    world.campaign()
+    world.archive(asking(1), asking(2), asking(3))
+    world.run()
+    assert world.value("SELECT count(*) FROM lead_assets.failed_embeddings") == 1
+    assert world.value("SELECT count(*) FROM lead_assets.extractions WHERE raw_answer IS NOT NULL") == 1
+    gone = world.rows("SELECT reddit_id FROM lead_assets.documents WHERE title !~ 'shop 3'")
+
+    with world.database.engine.begin() as connection:
+        remember_deleted(connection, [row["reddit_id"] for row in gone])
+        purged = purge_deleted(connection, "crm")
+
+    assert (purged.rows["vectors"], purged.rows["failed_embeddings"], purged.rows["extractions"]) == (1, 1, 1)
+    assert world.value("SELECT count(*) FROM lead_assets.failed_embeddings") == 0
+    assert world.value("SELECT count(*) FROM lead_assets.extractions WHERE raw_answer IS NOT NULL") == 0

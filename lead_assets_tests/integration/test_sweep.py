@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from lead_assets.automation import weekly_deletion_sweep
+from lead_assets.automation.jobs import weekly_deletion_sweep
 from lead_assets.definitions import build_defs
 from lead_assets.services.search import SearchIndex
 from lead_assets_tests.conftest import World, comment, failure, post

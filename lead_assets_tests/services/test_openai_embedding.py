@@ -117,6 +117,29 @@ def test_one_refused_text_is_isolated_and_all_others_are_embedded(server: StandI
     assert server.requests[EMBEDDINGS] <= 17  # a bisection: 1 + 2 * 7, the comparison, and no more than one probe
 
 
+def test_a_text_that_the_server_breaks_at_is_isolated_like_one_that_it_refuses(server: StandIn, opened: Any) -> None:
+    server.fail(EMBEDDINGS, faults.failing(500).at(times=None, when=bad()))
+    embedded = one_batch(opened(), ["one", "two", "a bad text", "four"])
+    assert (embedded.kept, list(embedded.failed)) == ([0, 1, 3], [2])
+
+
+@pytest.mark.parametrize("fault", [faults.failing(503), faults.rate_limited("999")])
+def test_an_outage_blames_no_text_and_is_not_searched_for_one(server: StandIn, opened: Any, fault: Fault) -> None:
+    embedder = opened()
+    embedder.embed(["fine"])
+    server.forget()
+    server.fail(EMBEDDINGS, fault.at(times=None))
+    with pytest.raises(EmbeddingFailed, match="did not embed a batch"):
+        one_batch(embedder, ["one", "two", "three", "four"])
+    assert server.requests[EMBEDDINGS] <= 2 * openai_endpoint.MOST_FAILURES
+
+
+def test_where_no_text_has_a_usable_vector_it_is_not_the_texts(server: StandIn, opened: Any) -> None:
+    server.fail(EMBEDDINGS, faults.nan_vectors(at=0).at(times=None))
+    with pytest.raises(EmbeddingFailed, match=r"will not embed any text .*not finite"):
+        one_batch(opened(), ["one"])
+
+
 def test_the_first_text_of_all_may_be_the_bad_one(server: StandIn, opened: Any) -> None:
     server.fail(EMBEDDINGS, faults.refused_input().at(times=None, when=bad()))
     embedded = one_batch(opened(), ["bad", "good"])
@@ -223,6 +246,10 @@ def test_the_middle_of_a_long_document_is_left_out() -> None:
     assert cut.endswith("end")
     assert count_tokens(cut, "o200k_base") <= 110
     assert without_middle("short", 100, "o200k_base") == "short"
+
+
+def test_the_end_of_a_document_that_is_longer_than_the_tokenizer_takes_is_its_end() -> None:
+    assert without_middle("beginning " + "middle " * 20_000 + "end", 100, "o200k_base").endswith("end")
 
 
 def test_groups_hold_every_place_once_in_order() -> None:

@@ -1,6 +1,8 @@
 """Requests against the stand-in: what is tried again, what stops a run, and what is counted."""
 
+import _thread
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -181,11 +183,41 @@ def test_the_endpoint_of_each_purpose(
     assert (found and (found.url, found.api_key)) == expected
 
 
-@pytest.mark.parametrize("url", ["api.openai.com", "ftp://h/v1", "http://user:secret@h/v1", "http://h/v1?key=secret"])
-def test_an_address_with_secrets_or_without_a_scheme_is_refused_and_not_repeated(url: str) -> None:
-    with pytest.raises(SettingInvalid, match="OPENAI_BASE_URL") as refused:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.openai.com",
+        "ftp://h/v1",
+        "http://user:secret@h/v1",
+        "http://h/v1?key=secret",
+        "http://h/v1#secret",
+        "http://h:99999/v1",
+        "http://[h/v1",
+        "http://ho st/v1",
+        "http://h/\x00v1",
+    ],
+)
+def test_an_address_with_secrets_or_that_is_none_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(SettingInvalid, match=r"OPENAI_BASE_URL .* a key goes into OPENAI_API_KEY") as refused:
         address_in({"OPENAI_BASE_URL": url}, "LLM")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://h/v1/", "https://h:8443/team/openai/v1", "http://[::1]:11434/v1"])
+def test_an_address_may_have_a_path_a_port_and_a_slash_at_its_end(url: str) -> None:
+    assert address_in({"OPENAI_BASE_URL": url}, "LLM") == Address(url)
+
+
+@pytest.mark.parametrize(("url_setting", "told"), [("OPENAI_BASE_URL", True), ("LLM_BASE_URL", False)])
+def test_openai_s_organization_is_told_to_nobody_else(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, url_setting: str, told: bool
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-1")
+    address = Address(server.url + "/", KEY, url_setting)
+    ask(Endpoint(address, "text-embedding-3-small", "EMBEDDING_MODEL", Usage(None)))
+    (headers,) = server.headers
+    assert ("openai-organization" in headers, "openai-project" in headers) == (told, told)
 
 
 def test_a_key_that_cannot_be_sent_is_refused_and_no_key_is_ever_shown() -> None:
@@ -235,6 +267,40 @@ def test_prices_are_found_by_name_dated_name_and_as_given() -> None:
 def test_prices_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="dollars per million"):
         parse_prices(text)
+
+
+def test_an_answer_that_nests_too_deeply_is_no_json(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, Fault(change=lambda _: "[" * 100_000))
+    assert ask(endpoint(server.url)).body["data"]
+    assert server.requests[EMBEDDINGS] == 2
+
+
+@pytest.mark.parametrize(("status", "is_free"), [(500, True), (503, True), (502, False), (504, False)])
+def test_what_a_gateway_says_may_have_been_billed(server: StandIn, status: int, is_free: bool) -> None:
+    server.fail(EMBEDDINGS, faults.failing(status).at(times=None))
+    with pytest.raises(NoAnswer) as failed:
+        ask(endpoint(server.url))
+    assert failed.value.is_free is is_free
+
+
+def test_an_interruption_starts_nothing_more_and_still_gives_what_is_under_way() -> None:
+    numbers, stopping = iter(range(100)), threading.Event()
+    started: list[int] = []
+
+    def work(number: int) -> int:
+        started.append(number)
+        time.sleep(0.1 if number == 2 else 0.4)
+        if number == 2:
+            _thread.interrupt_main()
+        return number
+
+    found: list[int] = []
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012  what comes before the interruption is the claim
+        for number in results(lambda _: next(numbers, None), work, 4, stopping):
+            found.append(number)
+    assert sorted(found) == sorted(started)
+    assert len(started) <= 5
+    assert stopping.is_set()
 
 
 def test_results_come_as_they_are_ready_and_the_first_error_keeps_what_is_under_way() -> None:

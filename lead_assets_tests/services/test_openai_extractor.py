@@ -1,5 +1,6 @@
 """Reading by a model: formats, asking again, caps, failures that are outcomes and failures that stop the run."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from lead_assets.services.openai_extractor import OpenAIExtractor
 from lead_assets.services.openai_formats import Known
 from lead_assets.services.openai_usage import Usage
 from lead_assets_tests.openai_server import CHAT, Fault, StandIn, faults
-from lead_assets_tests.openai_server.answers import shown_document
+from lead_assets_tests.openai_server.answers import extraction, shown_document
 
 CRM = "A simple CRM."
 
@@ -203,10 +204,107 @@ def test_one_document_that_the_endpoint_never_reads_is_an_outcome(server: StandI
 def test_an_endpoint_that_reads_nothing_stops_the_run_and_blames_no_document(server: StandIn, fault: Fault) -> None:
     server.fail(CHAT, fault.at(times=None))
     reader, found = extractor(server, concurrency=2), []
-    with pytest.raises(EndpointUnavailable, match="read none of 5 documents in a row"):
+    with pytest.raises(EndpointUnavailable, match="did not read 5 documents in a row, nor a harmless text"):
         found.extend(reader.extract_all(requests(40)))
     reader.close()
     assert found == []
+
+
+@pytest.mark.parametrize("fault", [faults.failing(503), faults.rate_limited("999")])
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_outage_blames_no_document_however_few_are_left(server: StandIn, fault: Fault, first: int) -> None:
+    server.fail(CHAT, fault.at(times=None, when=lambda _: server.requests[CHAT] > first))
+    reader, found = extractor(server, concurrency=1), {}
+    with pytest.raises(EndpointUnavailable, match="nor a harmless text"):  # noqa: PT012  what comes before is the claim
+        for position, outcome in reader.extract_all(requests(2)):
+            found[position] = outcome
+    reader.close()
+    assert sorted(found) == list(range(first))
+
+
+def test_the_only_document_that_is_left_may_be_the_one_at_fault(server: StandIn) -> None:
+    server.fail(CHAT, faults.failing(500).at(times=None, when=about(0)))
+    assert "did not read it" in failures(read(extractor(server), requests(1)))[0]
+
+
+def test_many_refused_documents_in_a_row_stop_nobody_while_others_are_read(server: StandIn) -> None:
+    refused = range(2, 20)
+    server.fail(
+        CHAT,
+        faults.refused_input("not this one").at(times=None, when=lambda body: any(about(n)(body) for n in refused)),
+        faults.slow(0.2).at(times=None, when=lambda body: any(about(n)(body) for n in (1, 20, 21))),
+    )
+    known = Known()
+    read(extractor(server, known=known), requests(1))
+    found = read(extractor(server, known=known, concurrency=4), requests(24))
+    assert sorted(found) == list(range(24))
+    assert failures(found).keys() == set(refused)
+
+
+def test_what_is_under_way_when_the_endpoint_breaks_is_given(server: StandIn) -> None:
+    known = Known()
+    read(extractor(server, known=known), requests(1))
+    server.fail(
+        CHAT, faults.slow(0.6).at(times=1, when=about(0)), faults.failing(503).at(times=None, when=lambda _: True)
+    )
+    reader, found = extractor(server, known=known, concurrency=4), {}
+    with pytest.raises(EndpointUnavailable, match="nor a harmless text"):  # noqa: PT012  what comes before is the claim
+        for position, outcome in reader.extract_all(requests(30)):
+            found[position] = outcome
+    reader.close()
+    assert sorted(found) == [0]
+
+
+def test_a_content_filter_is_about_its_document_and_no_format_is_tried_in_vain(server: StandIn) -> None:
+    message = "The response was filtered due to the prompt triggering the content management policy."
+    server.fail(CHAT, Fault(status=400, error={"message": message, "code": "content_filter"}, times=None))
+    found = read(extractor(server), requests(7))
+    assert failures(found).keys() == set(range(7))
+    assert server.requests[CHAT] == 7
+
+
+@pytest.mark.parametrize("said", ["\ud800 lone", "[" * 6_000, '{"a":' * 3_000, '{"summary": "\\ud800"}'])
+def test_no_answer_is_odd_enough_to_stop_the_run(server: StandIn, said: str) -> None:
+    server.fail(CHAT, faults.said(said).at(times=None, when=about(0)))
+    found = read(extractor(server), requests(2))
+    assert failures(found).keys() == {0}
+    (found[0].raw_answer or "").encode()
+
+
+def test_an_answer_that_was_cut_off_says_at_what_also_where_nothing_of_it_came(server: StandIn) -> None:
+    server.fail(CHAT, faults.said("", finish="length").at(times=None))
+    assert "LLM_MAX_OUTPUT_TOKENS" in failures(read(extractor(server), requests(1)))[0]
+
+
+def test_the_first_answer_is_kept_where_the_second_cannot_be_had(server: StandIn) -> None:
+    known = Known()
+    read(extractor(server, known=known), requests(1))
+    server.forget()
+    server.fail(CHAT, faults.said("no JSON").at(times=1), faults.quota_exceeded().at(times=None))
+    reader, found = extractor(server, known=known, concurrency=1), {}
+    with pytest.raises(EndpointUnavailable, match="no credit left"):  # noqa: PT012  what comes before is the claim
+        for position, outcome in reader.extract_all(requests(5)):
+            found[position] = outcome
+    reader.close()
+    assert [found[0].raw_answer, found[0].input_tokens > 0, sorted(found)] == ["no JSON", True, [0]]
+
+
+def test_a_key_in_an_answer_is_taken_out_wherever_it_stands(server: StandIn) -> None:
+    key = "sk-test-0123456789"
+    good = json.loads(extraction([{"role": "user", "content": "<document-0>\nWhich CRM?\n</document-0>"}]))
+    server.fail(
+        CHAT,
+        faults.said(json.dumps(good | {"summary": f"Says {key}."})).at(times=1, when=about(0)),
+        faults.said(json.dumps(good | {key: key})).at(times=None, when=about(1)),
+        faults.said(None, refusal=f"Not for {key}").at(times=None, when=about(2)),
+    )
+    reader = OpenAIExtractor(
+        Endpoint(Address(server.url, key), "gpt-4o-mini", "LLM_MODEL", Usage(None)), known=Known(), concurrency=1
+    )
+    found = read(reader, requests(3))
+    assert failures(found).keys() == {1, 2}
+    assert "a further field" in failures(found)[1]
+    assert key not in repr(found)
 
 
 @pytest.mark.parametrize(

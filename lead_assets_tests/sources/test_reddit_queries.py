@@ -1,5 +1,6 @@
 """Queries of Reddit's search: few, short enough, and none that misses what our own rule matches."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ from lead_assets_tests.reddit_server import query as reddit
         ("(crm", "(crm)"),
         ("sub-contractor", '("sub-contractor")'),
         ("it's", '("it\'s")'),
-        ("größe", "(größe)"),
+        ("über", "(über)"),
         ("顧客管理", "(顧客管理)"),
         ("a_b", '("a_b")'),
     ],
@@ -121,7 +122,7 @@ def test_every_keyword_is_in_exactly_one_query_for_every_subreddit(keywords: lis
 def test_no_two_neighbours_would_fit_in_one_query(keywords: list[str]) -> None:
     queries = post_queries(keywords, [])
 
-    for one, next_one in zip(queries, queries[1:], strict=False):
+    for one, next_one in pairwise(queries):
         assert len(search_text([*one.keywords, next_one.keywords[0]])) > MAX_QUERY_CHARACTERS
 
 

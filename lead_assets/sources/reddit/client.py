@@ -145,8 +145,7 @@ class RedditClient:
                 client_secret=own.client_secret,
                 user_agent=own.user_agent,
                 requestor_class=_Requestor,
-                requestor_kwargs={"pace": self._pace},
-                timeout=self._timeout,
+                requestor_kwargs={"pace": self._pace, "timeout": self._timeout},
                 check_for_updates=False,
                 config_interpolation=None,
                 **urls,
@@ -246,12 +245,20 @@ class _Requestor(asyncprawcore.Requestor):
     async def request(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         # asyncprawcore itself repeats a request whose token has expired, after it has asked for a new one.
         is_for_token = "auth" in kwargs
+        if is_for_token:
+            # It asks for a connection to be closed, which aiohttp would still use for the next request.
+            kwargs.pop("headers", None)
         if self._was_unauthorized and not is_for_token:
             self._pace.count_retry()
         answer = await self._answer(args, kwargs)
         if not is_for_token:
             self._was_unauthorized = answer.status == 401
         yield answer
+
+    async def _ensure_session(self) -> None:
+        await super()._ensure_session()
+        # aiohttp would repeat a request whose connection was reset, behind the budget's back.
+        self._http._retry_connection = False  # pyright: ignore
 
     async def _answer(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Answer:
         deadline = time.monotonic() + self._pace.retry_seconds

@@ -1,7 +1,7 @@
 """Facts about subreddits and authors: from the cache shared by all campaigns, else 100 of them with one request."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import pandas as pd
 
@@ -10,6 +10,8 @@ from lead_assets.domain.progress import SubredditFacts
 from lead_assets.sources.reddit.client import NotReachable, RedditClient
 from lead_assets.sources.reddit.things import read_page
 from lead_assets.sources.source import Memory
+
+_LARGEST = 2**53
 
 
 class Facts:
@@ -115,7 +117,7 @@ def _subreddit_facts(data: dict[str, Any]) -> SubredditFacts:
     return SubredditFacts(
         name=str(data.get("display_name", "")).casefold(),
         reachable=data.get("subreddit_type") != "private",
-        subscribers=subscribers if type(subscribers) is int else None,
+        subscribers=subscribers if _is_count(subscribers) else None,
         over_18=over_18 if isinstance(over_18, bool) else None,
     )
 
@@ -123,4 +125,9 @@ def _subreddit_facts(data: dict[str, Any]) -> SubredditFacts:
 def _karma(data: dict[str, Any]) -> int | None:
     """Link plus comment karma."""
     link, comment = data.get("link_karma"), data.get("comment_karma")
-    return link + comment if type(link) is int and type(comment) is int else None
+    return link + comment if _is_count(link) and _is_count(comment) else None
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number that a column holds."""
+    return type(value) is int and abs(value) < _LARGEST

@@ -1,0 +1,1 @@
+"""What runs by itself: the jobs, the sensors that start campaigns when they are due, and the weekly sweep."""
