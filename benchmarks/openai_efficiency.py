@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +34,8 @@ BODY = "We are a small shop and keep track of our clients on paper. It gets lost
 def stand_in(seconds: float) -> Iterator[str]:
     """The URL of a stand-in whose answers take so long."""
     command = [sys.executable, "-m", "lead_assets_tests.openai_server", "--port", "0", "--latency", str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    project = Path(__file__).resolve().parent.parent  # the stand-in is not installed
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()

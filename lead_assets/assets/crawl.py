@@ -187,6 +187,7 @@ class Crawl:
 
 @dg.asset(
     **stage("crawl"),
+    pool="reddit",
     kinds={"reddit", "postgres"},
     check_specs=[
         *gate_specs(ASSET, METADATA_GATES),

@@ -210,6 +210,7 @@ def wanted_requests(connection: sa.Connection, brief: Brief, extractor: Extracto
 
 @dg.asset(
     **stage("llm"),
+    pool="llm",
     kinds={"postgres", "openai"},
     deps=[ranked_candidates],
     description=(

@@ -43,8 +43,8 @@ _INSTRUCTION = re.compile(
     re.DOTALL,
 )
 """Text that speaks to a machine which reads it. People who need something do not write so; who does is no lead."""
-_ADDRESS = re.compile(r"://|@\w|\bwww\.|\w\.[a-z]{2,}(?:[/:?#)\]]|$)|^\W*/?[ru]/\w|\d\D?\d\D?\d\D?\d\D?\d|[$€£]\s?\d")
-"""A word that leads somewhere (link, address, user) or names an amount or a number that one could call."""
+_ADDRESS = re.compile(r"://|@\w|\bwww\.|\w\.[a-z]{2,}(?:[/:?#)\]]|$)|^\W*/?[ru]/\w|\d|[$€£¥]")
+"""A word that leads somewhere (link, address, user) or has a number: a fact that only the document can tell."""
 _EDGES = " \t\n.,;:!?()[]{}<>\"'*_|"
 _MARKUP = str.maketrans(dict.fromkeys("<>`{}[]|\\", " "))
 
@@ -98,8 +98,8 @@ def ground(extraction: Extraction, text: str) -> Grounded:
 
     Quotes, contacts and the budget must occur; a pain point may be a paraphrase unless it stands in quotation marks.
     Budget and pain point count as quotes when they are removed. Pain point and summary lose words that lead somewhere
-    or name amounts which the document does not. What instructs a reader is no evidence. Without evidence left it is
-    not a lead.
+    or have numbers which the document does not. What instructs a reader is no evidence, contact or budget. Without
+    evidence left it is not a lead.
     """
     folded = _fold(text)
     evidence = [
@@ -110,12 +110,14 @@ def ground(extraction: Extraction, text: str) -> Grounded:
     contact = [
         _as_written(way, text)
         for way in extraction.contact
-        if len(way) <= MAX_CONTACT_CHARACTERS and _occurs(way, folded, MIN_CONTACT_CHARACTERS, whole=True)
+        if len(way) <= MAX_CONTACT_CHARACTERS
+        and _occurs(way, folded, MIN_CONTACT_CHARACTERS, whole=True)
+        and not _instructs(way)
     ][:MAX_CONTACTS]
     budget, pain_point = extraction.budget, extraction.pain_point
     if budget is not None:
-        short = len(budget) <= MAX_BUDGET_CHARACTERS
-        budget = _as_written(budget, text) if short and _occurs(budget, folded, 1, whole=True) else None
+        holds = len(budget) <= MAX_BUDGET_CHARACTERS and _occurs(budget, folded, 1, whole=True)
+        budget = _as_written(budget, text) if holds and not _instructs(budget) else None
     told = 0
     if pain_point is not None:
         holds = _pain_point_holds(pain_point, folded)
@@ -145,11 +147,11 @@ def _instructs(text: str) -> bool:
 def _told(told: str, text: str, folded: str) -> tuple[str, int]:
     """What a reader wrote freely: on one line, short, without foreign words; and how many words were removed.
 
-    A line that stands in the document literally stays as it is.
+    What stands in the document literally stays as it is, as quotes do: whoever shows it escapes it.
     """
     if _instructs(told):
         return "", len(told.split())
-    if told in text and told.isprintable():
+    if told in text:
         return _shortened(told), 0
     visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in told)
     words = visible.translate(_MARKUP).split()

@@ -1,9 +1,13 @@
 """The graph with OpenAI: what it stores and counts, that nothing is paid for twice, and that faults cost little."""
 
+import _thread
+import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from lead_assets.services import openai_endpoint
 from lead_assets.services.openai_formats import KNOWN
@@ -416,3 +420,22 @@ def test_what_could_not_be_embedded_or_read_goes_with_its_document(world: World,
     assert (purged.rows["vectors"], purged.rows["failed_embeddings"], purged.rows["extractions"]) == (1, 1, 1)
     assert world.value("SELECT count(*) FROM lead_assets.failed_embeddings") == 0
     assert world.value("SELECT count(*) FROM lead_assets.extractions WHERE raw_answer IS NOT NULL") == 0
+
+
+def test_an_interrupted_run_stores_every_answer_that_was_under_way(world: World, server: StandIn) -> None:
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+
+    def late(_: Any) -> bool:
+        if server.requests[CHAT] == 4:
+            timer.start()
+        return server.requests[CHAT] >= 4
+
+    server.fail(CHAT, faults.slow(0.8).at(times=None, when=late))
+    world.campaign()
+    world.archive(*(asking(number) for number in range(30)))
+    with contextlib.suppress(KeyboardInterrupt, DagsterExecutionInterruptedError):
+        world.run(config={"LLM_CONCURRENCY": 3}, ok=False)
+    timer.join()
+
+    stored = world.value("SELECT count(*) FROM lead_assets.extractions WHERE status = 'ok'")
+    assert 4 <= stored == server.requests[CHAT] < 10
