@@ -28,7 +28,8 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
         InvalidInput: the campaign never met it.
     """
     brief = RunSettings().brief(campaign_id)
-    settings = settings_for(brief, make_embedder(brief))
+    with contextlib.closing(make_embedder(brief)) as embedder:
+        settings = settings_for(brief, embedder)
     with opened_database() as database, database.connect() as connection:
         found = read_explanation(connection, campaign_id, reddit_id)
     if found["extractions"] is not None and found["documents"] is not None:
@@ -80,7 +81,7 @@ def _outcome(found: dict[str, Row | None]) -> str:
     if extraction["status"] != "ok":
         return "could not be read"
     if not extraction["is_current"]:
-        return "kept candidate, read for an earlier product; not read again yet"
+        return "kept candidate, read for an earlier product or by an earlier model; not read again yet"
     return "read as a lead, not persisted yet" if extraction["extraction"]["is_lead"] else "read, not a lead"
 
 

@@ -15,7 +15,7 @@ from lead_assets.domain.document import Document, to_frame
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.progress import QueryProgress, StoredDocument, SubredditFacts, TreeProgress, UnreadTree
 from lead_assets.sources.archive import ArchiveSource
-from lead_assets.sources.reddit import client as client_module
+from lead_assets.sources.reddit import pace as pace_module
 from lead_assets.sources.reddit.client import RedditClient, RedditCredentials
 from lead_assets.sources.reddit.source import Reading, RedditSource
 from lead_assets.sources.source import Batch, SourceCounts
@@ -207,7 +207,7 @@ class Crawled:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(client_module, "_FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr(pace_module, "_FIRST_BACKOFF", 0.01)
     monkeypatch.setattr(FiniteRetryStrategy, "_sleep_seconds", lambda self: None)
     with RedditServer(Corpus()) as server:
         world = World(server)

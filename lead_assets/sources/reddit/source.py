@@ -8,8 +8,9 @@ import pandas as pd
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import SourceFailed
-from lead_assets.sources.reddit.client import RedditClient, RunBudgetSpent
+from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.facts import Facts
+from lead_assets.sources.reddit.failures import RunBudgetSpent
 from lead_assets.sources.reddit.listings import ListingReader
 from lead_assets.sources.reddit.pending import Pending
 from lead_assets.sources.reddit.queries import comment_queries, post_queries

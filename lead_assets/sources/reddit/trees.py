@@ -7,7 +7,8 @@ from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document
 from lead_assets.domain.errors import SourceFailed
 from lead_assets.domain.progress import TreeProgress, UnreadTree
-from lead_assets.sources.reddit.client import NotReachable, QueryRejected, RedditClient, RedditUnavailable
+from lead_assets.sources.reddit.client import RedditClient
+from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditUnavailable
 from lead_assets.sources.reddit.listings import FAILURES_IN_A_ROW
 from lead_assets.sources.reddit.pending import Pending
 from lead_assets.sources.reddit.things import Thing, flatten, is_gone, matching, read_things, read_tree
