@@ -20,6 +20,10 @@ RESERVED_IDS = frozenset({"registry"})
 _SUFFIXES = (".yaml", ".yml")
 
 
+_known: "dict[Path, tuple[tuple[int, int, int], CampaignFile]]" = {}
+"""Files as they were read last, by their state then."""
+
+
 @dataclass(frozen=True)
 class CampaignFile:
     """One file of the folder: its path and either the campaign or why it cannot be read."""
@@ -40,7 +44,7 @@ def list_campaigns(folder: Path) -> list[CampaignFile]:
     Raises:
         CampaignInvalid: the folder cannot be read (which is not the same as an empty one).
     """
-    return [_try_read(path) for path in _paths(folder)]
+    return [_read_anew_if_changed(path) for path in _paths(folder)]
 
 
 def _paths(folder: Path) -> list[Path]:
@@ -52,9 +56,22 @@ def _paths(folder: Path) -> list[Path]:
         ) from error
 
 
-def _try_read(path: Path) -> CampaignFile:
+def _read_anew_if_changed(path: Path) -> CampaignFile:
     if path.suffix != _SUFFIXES[0] and (first := path.with_suffix(_SUFFIXES[0])).exists():
         return CampaignFile(path, None, f"{path}: {first.name} is this campaign already; remove one of the two.")
+    # Sensors look at every file every half minute; reading one takes milliseconds, looking at its state microseconds.
+    try:
+        state = path.stat()
+    except OSError:
+        return _try_read(path)
+    known = _known.get(path)
+    if known is None or known[0] != (state.st_mtime_ns, state.st_size, state.st_ino) or known[1].error:
+        known = (state.st_mtime_ns, state.st_size, state.st_ino), _try_read(path)
+        _known[path] = known
+    return known[1]
+
+
+def _try_read(path: Path) -> CampaignFile:
     try:
         return CampaignFile(path, read_campaign(path), None)
     except LeadAssetsError as error:
@@ -92,8 +109,7 @@ def read_campaign(path: Path) -> Campaign:
     if path.stem in RESERVED_IDS:
         raise CampaignInvalid(f"{path}: the id {path.stem!r} is taken by the program itself; rename the file.")
     text = _read_text(path)
-    node = _compose(path, text)
-    content = yaml.safe_load(text)
+    node, content = _parse(path, text)
     if not isinstance(content, dict):
         raise CampaignInvalid(
             f"{path}: a campaign is a list of `key: value` lines with at least name, product, keywords."
@@ -126,19 +142,25 @@ def _read_text(path: Path) -> str:
         raise CampaignInvalid(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8.") from error
 
 
-def _compose(path: Path, text: str) -> yaml.Node | None:
-    """The document's nodes, which know their lines; a key written twice is an error, not the last one's silent win."""
+def _parse(path: Path, text: str) -> tuple[yaml.Node | None, object]:
+    """The document's nodes, which know their lines, and what they say.
+
+    A key written twice is an error, not the last one's silent win.
+    """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_merges_and_repeats(path, node)
-        yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)  # not libyaml's, which is faster and dies of deep nesting
+        try:
+            node = loader.get_single_node()
+            _refuse_merges_and_repeats(path, node)
+            return node, loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
     # PyYAML lets these through where a tag such as !!bool stands before a value that does not fit.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
         raise CampaignInvalid(f"{where}: not valid YAML ({problem}); check quotes and indentation there.") from error
-    return node
 
 
 def _refuse_merges_and_repeats(path: Path, node: yaml.Node | None) -> None:

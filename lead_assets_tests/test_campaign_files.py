@@ -479,3 +479,21 @@ def test_an_id_never_leads_out_of_the_folder(folder: Path, campaign_id: str) -> 
 
     with pytest.raises(CampaignInvalid, match="There is no campaign"):
         find_campaign(folder, campaign_id)
+
+
+def test_a_changed_file_is_read_anew_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text(SMALLEST)
+    (first,) = list_campaigns(tmp_path)
+    (again,) = list_campaigns(tmp_path)
+    assert again is first
+
+    path.write_text(SMALLEST + "enabled: false\n")
+    (changed,) = list_campaigns(tmp_path)
+    assert changed.campaign is not None
+    assert not changed.campaign.enabled
+
+    (tmp_path / "shop.yml").write_text(SMALLEST)
+    assert [file.error is None for file in list_campaigns(tmp_path)] == [True, False]
+    path.unlink()
+    assert [file.error for file in list_campaigns(tmp_path)] == [None]

@@ -37,6 +37,12 @@ def run_in_flight(instance: dg.DagsterInstance, campaign_id: str) -> str | None:
     return next((record.dagster_run.run_id for record in instance.get_run_records(of_campaign, limit=1)), None)
 
 
+def campaigns_in_flight(instance: dg.DagsterInstance) -> set[str]:
+    """The campaigns with a run that is queued or running."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=list(IN_FLIGHT)))
+    return {run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags}
+
+
 def run_request(campaign_id: str, moment: datetime) -> dg.RunRequest:
     """The run of a campaign that was due at ``moment``; Dagster never runs the same key twice."""
     return dg.RunRequest(partition_key=campaign_id, run_key=f"{campaign_id}:{moment.astimezone(UTC).isoformat()}")
@@ -152,12 +158,11 @@ def tick_of_all(context: dg.SensorEvaluationContext, now: datetime) -> dg.Sensor
     before: dict[str, str] = json.loads(context.cursor or "{}")
     cursor = _kept(before, files) | {one.id: now.isoformat() for one in scheduled if one.id not in before}
     partitions = set(context.instance.get_dynamic_partitions(_name()))
+    busy = campaigns_in_flight(context.instance)
     requests: list[dg.RunRequest] = []
     for campaign in scheduled:
         moment = due(campaign, now, datetime.fromisoformat(cursor[campaign.id]))
-        if moment is None or campaign.id not in partitions:
-            continue
-        if run_in_flight(context.instance, campaign.id) is None:
+        if moment is not None and campaign.id in partitions and campaign.id not in busy:
             requests.append(run_request(campaign.id, moment))
             cursor[campaign.id] = moment.isoformat()
     return dg.SensorResult(
