@@ -86,6 +86,13 @@ def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
     return read_frame(connection, query)
 
 
+def read_components(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+    """All ranked documents of a campaign, kept or not: ``reddit_id``, ``cosine_similarity`` and ``fused_score``."""
+    names = ("reddit_id", "cosine_similarity", "fused_score")
+    query = sa.select(*(candidates.c[name] for name in names)).where(candidates.c.campaign_id == campaign_id)
+    return read_frame(connection, query.order_by(candidates.c.reddit_id))
+
+
 def _same_document() -> sa.ColumnElement[bool]:
     return (documents.c.campaign_id == candidates.c.campaign_id) & (documents.c.reddit_id == candidates.c.reddit_id)
 

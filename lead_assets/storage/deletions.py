@@ -6,6 +6,7 @@ nothing is taken away from under a run that has it in its hands.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -17,6 +18,7 @@ from lead_assets.storage.schema import (
     deleted_documents,
     documents,
     extractions,
+    failed_embeddings,
     leads,
     rejections,
     sightings,
@@ -74,7 +76,7 @@ def campaigns_with_deleted(connection: sa.Connection) -> list[str]:
 
 
 def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
-    """Remove what is on the list from all tables of a campaign, and vectors that no document refers to any more.
+    """Remove what is on the list from all tables of a campaign, and what is kept of texts that no document has now.
 
     The caller holds the campaign's lock. A comment keeps its own text where only its post went: the post's title, which
     it carries as context, goes.
@@ -96,12 +98,15 @@ def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
     )
     connection.execute(trees)
     _free_duplicates(connection, campaign_id)
-    purged.rows["vectors"] = _forget_vectors(connection, hashes)
+    purged.rows |= forget_texts(connection, hashes)
     return purged
 
 
 _BY_ID = (leads, extractions, candidates, rejections, sightings)
 """The campaign-owned tables beside ``documents``; their rows are deleted by name so that they can be counted."""
+
+_BY_TEXT = {vectors: "created_at", failed_embeddings: "failed_at"}
+"""The shared tables that are keyed by text hash, and when their rows were stored."""
 
 
 def _on_list(table: sa.Table) -> sa.ColumnElement[bool]:
@@ -148,7 +153,16 @@ def _free_duplicates(connection: sa.Connection, campaign_id: str) -> None:
     )
 
 
-def _forget_vectors(connection: sa.Connection, hashes: Collection[str]) -> int:
-    in_use = sa.exists().where(documents.c.text_hash == vectors.c.text_hash)
-    statement = sa.delete(vectors).where(_among(vectors.c.text_hash), ~in_use)
-    return connection.execute(statement, {"ids": sorted(hashes)}).rowcount if hashes else 0
+def forget_texts(connection: sa.Connection, hashes: Collection[str], since: datetime | None = None) -> dict[str, int]:
+    """Remove what is kept by text hash of texts that no document has any more; returns counts of rows by table.
+
+    ``hashes`` are the texts to look at; with ``since``, only what was stored since then goes.
+    """
+    removed: dict[str, int] = {}
+    for table, stored_at in _BY_TEXT.items():
+        in_use = sa.exists().where(documents.c.text_hash == table.c.text_hash)
+        statement = sa.delete(table).where(_among(table.c.text_hash), ~in_use)
+        if since is not None:
+            statement = statement.where(table.c[stored_at] >= since)
+        removed[table.name] = connection.execute(statement, {"ids": sorted(hashes)}).rowcount if hashes else 0
+    return removed
