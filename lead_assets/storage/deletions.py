@@ -22,6 +22,7 @@ from lead_assets.storage.schema import (
     leads,
     rejections,
     sightings,
+    text_features,
     vectors,
 )
 
@@ -105,7 +106,7 @@ def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
 _BY_ID = (leads, extractions, candidates, rejections, sightings)
 """The campaign-owned tables beside ``documents``; their rows are deleted by name so that they can be counted."""
 
-_BY_TEXT = {vectors: "created_at", failed_embeddings: "failed_at"}
+_BY_TEXT = {vectors: "created_at", text_features: "created_at", failed_embeddings: "failed_at"}
 """The shared tables that are keyed by text hash, and when their rows were stored."""
 
 

@@ -19,6 +19,7 @@ from lead_assets.domain.ranking import (
     telling_phrases,
     text_hash,
 )
+from lead_assets.domain.text_features import FEATURES, text_features
 
 LONG = "I run a small bakery and need a tool that keeps track of my customers, their orders and what they still owe me."
 
@@ -36,8 +37,9 @@ def frame(**columns: list[float]) -> pd.DataFrame:
 
 def duplicates(*documents: tuple[str, str | None, str]) -> list[str | None]:
     found = pd.DataFrame(documents, columns=["id", "author", "text"]).astype(object)
-    hashes = found["text"].map(text_hash)
-    return near_duplicates(found["id"], hashes, found["author"], found["text"]).tolist()
+    features = [text_features(*text.split("\n\n", 1)) for text in found["text"]]
+    frame = pd.DataFrame(features, columns=list(FEATURES)).assign(reddit_id=found["id"], author=found["author"])
+    return near_duplicates(frame).tolist()
 
 
 def test_a_document_is_its_title_and_its_body() -> None:
@@ -173,7 +175,6 @@ def test_empty_texts_are_never_duplicates() -> None:
     assert duplicates(("t3_a", "ann", "\n\n"), ("t3_b", "ann", "\n\n")) == [None, None]
 
 
-def test_duplicates_keep_the_index_of_their_ids() -> None:
-    ids = pd.Series(["t3_a"], index=[7])
-    empty = near_duplicates(ids, pd.Series(["x"], index=[7]), pd.Series([None], index=[7]), pd.Series(["y"], index=[7]))
-    assert empty.index.tolist() == [7]
+def test_duplicates_keep_their_index() -> None:
+    frame = pd.DataFrame([text_features("x", "y")], columns=list(FEATURES), index=[7])
+    assert near_duplicates(frame.assign(reddit_id="t3_a", author=None)).index.tolist() == [7]
