@@ -59,7 +59,6 @@ class Corpus:
     titles: Vector
     passages: list[Vector]
     keywords: Vector
-    product: Vector
 
     def measured(self, scores: Scores) -> Metrics:
         """The metrics of the documents ordered by ``scores``."""
@@ -86,6 +85,7 @@ def load(path: Path, embedder: LocalEmbedder) -> Corpus:
     frame = pd.DataFrame(
         {
             "cosine_similarity": cosine(vectors, centroid(keywords)),
+            "product_similarity": cosine(vectors, embedder.embed([golden.product])[0]),
             "lexical": lexical(matches, [len(keyword.split()) for keyword in plain]),
             "intent_similarity": cosine(vectors, asking) - cosine(vectors, telling),
             "asking_cue": [asking_cue(document.title, document.body) for document in documents],
@@ -103,7 +103,6 @@ def load(path: Path, embedder: LocalEmbedder) -> Corpus:
         embedder.embed([document.title for document in documents]),
         np.split(flat, ends[:-1]),
         keywords,
-        embedder.embed([golden.product])[0],
     )
 
 
@@ -146,9 +145,8 @@ def titles(corpus: Corpus, share: float) -> Scores:
 
 
 def product(corpus: Corpus, share: float) -> Scores:
-    """The cosine to the keywords mixed with that to the product."""
-    to_product = cosine(corpus.vectors, corpus.product)
-    return fused(corpus, Weights(), (1 - share) * corpus.frame["cosine_similarity"].to_numpy() + share * to_product)
+    """Another share of the product in the two similarities, which weigh 0.8 together."""
+    return fused(corpus, Weights(cosine=round(0.8 - share, 2), product=share))
 
 
 def nearest_keyword(corpus: Corpus, share: float) -> Scores:
@@ -180,11 +178,11 @@ def feedback(corpus: Corpus, share: float) -> Scores:
     return first + share * alike
 
 
-NAMES = ["cosine_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue"]
+NAMES = ["cosine_similarity", "product_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue"]
 
 
 def logistic(train: Sequence[Corpus], test: Corpus, penalty: float) -> Scores:
-    """A logistic model on our five components, fitted on the labelled leads of other campaigns (Newton's method)."""
+    """A logistic model on our components, fitted on the labelled leads of other campaigns (Newton's method)."""
     labelled = [corpus.frame[NAMES].assign(lead=_labels(corpus)).dropna() for corpus in train]
     rows = pd.concat(labelled)
     center, scale = rows[NAMES].mean(), rows[NAMES].std()
@@ -206,13 +204,18 @@ def _labels(corpus: Corpus) -> list[float]:
 
 def weight_grid() -> list[Weights]:
     """Weights around ours."""
-    parts = itertools.product(
-        (0.6, 0.7, 0.8, 0.9), (0.0, 0.1), (0.0, 0.1, 0.15, 0.2, 0.25), (0.0, 0.1, 0.15, 0.2, 0.25)
-    )
+    shares, steps = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3), (0.1, 0.15, 0.2)
+    parts = itertools.product(shares, (0.0, 0.05, 0.1), (0.05, 0.1, 0.15, 0.2, 0.3), steps, steps)
     return [
-        Weights(cosine=near, lexical=lexical, intent=round(1 - near - lexical, 2), asking=asking, selling=selling)
-        for near, lexical, asking, selling in parts
-        if near + lexical <= 1
+        Weights(
+            cosine=round(1 - share - words - intent, 2),
+            product=share,
+            lexical=words,
+            intent=intent,
+            asking=asking,
+            selling=selling,
+        )
+        for share, words, intent, asking, selling in parts
     ]
 
 
@@ -221,7 +224,7 @@ VARIANTS: Mapping[str, tuple[Variant, Sequence[Any]]] = {
     "weights of a grid": (ours, weight_grid()),
     "best of title and passages": (passages, [0.25, 0.5, 0.75, 1.0]),
     "title beside the whole": (titles, [0.25, 0.5, 0.75]),
-    "product as a query": (product, [0.1, 0.25, 0.5]),
+    "weight of the product": (product, [0.0, 0.1, 0.2, 0.3, 0.4]),
     "nearest keyword": (nearest_keyword, [0.25, 0.5, 1.0]),
     "calibrated per campaign": (calibrated, [0.25, 0.5, 1.0]),
     "pseudo-relevance feedback": (feedback, [0.05, 0.1, 0.2, 0.4]),

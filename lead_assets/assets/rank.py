@@ -118,6 +118,7 @@ def rank(
     with phases.measured("embed_phrases"):
         meaning = meaning_of(
             vectors_of(session, embedder, searches),
+            vectors_of(session, embedder, [campaign.product]),
             vectors_of(session, embedder, asking_phrases(searches, campaign.product)),
             vectors_of(session, embedder, telling_phrases(searches, campaign.product)),
         )
@@ -221,6 +222,7 @@ def _details(ranking: Ranking, settings: Settings, embedder: Embedder, log: Reje
         "fused_score",
         "reddit_id",
         "cosine_similarity",
+        "product_similarity",
         "lexical",
         "intent_similarity",
         "asking_cue",

@@ -231,5 +231,5 @@ def _lost_at(file: GoldenFile, campaign_id: str, connection: sa.Connection, fram
 def _phrase_hashes(golden: Golden) -> list[str]:
     """Hashes of the phrases that the ranking embeds for a campaign."""
     plain = [Keyword(keyword).plain for keyword in golden.keywords]
-    phrases = [*plain, *asking_phrases(plain, golden.product), *telling_phrases(plain, golden.product)]
+    phrases = [*plain, golden.product, *asking_phrases(plain, golden.product), *telling_phrases(plain, golden.product)]
     return [text_hash(phrase) for phrase in phrases]

@@ -13,16 +13,23 @@ from lead_assets.domain.text_features import FEATURES, text_features
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a campaign means, as unit vectors of shape (dimension,): its keywords, asking for them, telling of them."""
+    """What a campaign means, as unit vectors of shape (dimension,): its keywords, its product, asking for them, telling
+    of them."""
 
     keywords: NDArray[np.float32]
+    product: NDArray[np.float32]
     asking: NDArray[np.float32]
     telling: NDArray[np.float32]
 
 
-def meaning_of(keywords: NDArray[np.float32], asking: NDArray[np.float32], telling: NDArray[np.float32]) -> Meaning:
+def meaning_of(
+    keywords: NDArray[np.float32],
+    product: NDArray[np.float32],
+    asking: NDArray[np.float32],
+    telling: NDArray[np.float32],
+) -> Meaning:
     """The centroids of a campaign's phrases, each given as vectors of shape (phrases, dimension)."""
-    return Meaning(centroid(keywords), centroid(asking), centroid(telling))
+    return Meaning(centroid(keywords), centroid(product), centroid(asking), centroid(telling))
 
 
 MATCHES: tuple[str, ...] = ("keyword_hits", "ruled_out")
@@ -58,6 +65,7 @@ def component_frame(
     tokens = np.array([len(keyword.replace('"', " ").split()) for keyword in campaign.keywords], dtype=float)
     components = frame.assign(
         cosine_similarity=cosine(matrix, meaning.keywords),
+        product_similarity=cosine(matrix, meaning.product),
         lexical=lexical(matches, tokens),
         intent_similarity=cosine(matrix, meaning.asking) - cosine(matrix, meaning.telling),
     )

@@ -111,14 +111,15 @@ def lexical(matches: ArrayLike, tokens: ArrayLike) -> NDArray[np.float64]:
 
 
 class Weights(BaseModel):
-    """How much each component moves the fused score. The three positive ones sum to 1; cues add and subtract.
+    """How much each component moves the fused score. The four positive ones sum to 1; cues add and subtract.
 
     The defaults are round numbers from the middle of what does well on all three golden campaigns, not the best point.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    cosine: float = Field(default=0.80, ge=0, le=1)
+    cosine: float = Field(default=0.55, ge=0, le=1)
+    product: float = Field(default=0.25, ge=0, le=1)
     lexical: float = Field(default=0.10, ge=0, le=1)
     intent: float = Field(default=0.10, ge=0, le=1)
     asking: float = Field(default=0.15, ge=0, le=1)
@@ -126,23 +127,25 @@ class Weights(BaseModel):
 
     @model_validator(mode="after")
     def _positive_weights_sum_to_one(self) -> "Weights":
-        total = self.cosine + self.lexical + self.intent
+        total = self.cosine + self.product + self.lexical + self.intent
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"the weights of cosine, lexical and intent must sum to 1, not {total:g}")
+            raise ValueError(f"the weights of cosine, product, lexical and intent must sum to 1, not {total:g}")
         return self
 
 
 def contributions(frame: pd.DataFrame, weights: Weights) -> pd.DataFrame:
     """What each component adds to the fused score before clipping: one column per component, rows as in ``frame``.
 
-    ``frame`` has the columns ``cosine_similarity`` (-1..1), ``lexical`` (0..1), ``intent_similarity`` (the difference
-    of two cosines), ``asking_cue`` and ``selling_cue`` (0..1). A negative cosine counts as 0, and intent is scaled
-    from ±``INTENT_RANGE`` to 0..1. An unknown component (NaN) makes its contribution NaN.
+    ``frame`` has the columns ``cosine_similarity`` and ``product_similarity`` (-1..1), ``lexical`` (0..1),
+    ``intent_similarity`` (the difference of two cosines), ``asking_cue`` and ``selling_cue`` (0..1). A negative cosine
+    counts as 0, and intent is scaled from ±``INTENT_RANGE`` to 0..1. An unknown component (NaN) makes its
+    contribution NaN.
     """
     intent = (frame["intent_similarity"] / (2 * INTENT_RANGE) + 0.5).clip(0.0, 1.0)
     return pd.DataFrame(
         {
             "cosine_similarity": weights.cosine * frame["cosine_similarity"].clip(0.0, 1.0),
+            "product_similarity": weights.product * frame["product_similarity"].clip(0.0, 1.0),
             "lexical": weights.lexical * frame["lexical"].clip(0.0, 1.0),
             "intent_similarity": weights.intent * intent,
             "asking_cue": weights.asking * frame["asking_cue"].clip(0.0, 1.0),

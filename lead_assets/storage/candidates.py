@@ -11,6 +11,7 @@ from lead_assets.storage.schema import candidates, documents, rejections
 
 COMPONENTS = (
     "cosine_similarity",
+    "product_similarity",
     "lexical",
     "intent_similarity",
     "asking_cue",
@@ -65,6 +66,7 @@ def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
             documents.c.reddit_id,
             candidates.c.fused_score,
             candidates.c.cosine_similarity,
+            candidates.c.product_similarity,
             candidates.c.lexical,
             candidates.c.intent_similarity,
             candidates.c.asking_cue,

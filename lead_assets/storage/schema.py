@@ -194,6 +194,7 @@ candidates = sa.Table(
     # What keyword_hits and ruled_out were found by: the same keywords need not be looked for again in the same text.
     sa.Column("keywords_digest", sa.Text),
     sa.Column("ruled_out", sa.Boolean),
+    sa.Column("product_similarity", sa.Double, nullable=False),
     _of_document(),
 )
 

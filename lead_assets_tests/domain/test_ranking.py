@@ -27,6 +27,7 @@ LONG = "I run a small bakery and need a tool that keeps track of my customers, t
 def frame(**columns: list[float]) -> pd.DataFrame:
     defaults = {
         "cosine_similarity": [0.5],
+        "product_similarity": [0.5],
         "lexical": [1.0],
         "intent_similarity": [0.0],
         "asking_cue": [0.0],
@@ -107,6 +108,13 @@ def test_asking_lifts_and_selling_lowers_a_document() -> None:
     assert fuse(frame(intent_similarity=[0.1]), weights).iloc[0] > plain
 
 
+def test_closeness_to_the_product_raises_the_score_and_a_negative_one_counts_as_none() -> None:
+    weights = Weights(cosine=0.5, product=0.3)
+    near, far, opposite = (fuse(frame(product_similarity=[value]), weights).iloc[0] for value in (0.6, 0.0, -0.6))
+    assert near == pytest.approx(far + 0.3 * 0.6)
+    assert opposite == far
+
+
 def test_an_unknown_component_makes_the_score_unknown() -> None:
     assert np.isnan(fuse(frame(lexical=[np.nan]), Weights()).iloc[0])
 
@@ -115,9 +123,9 @@ def test_an_empty_frame_fuses_to_an_empty_series() -> None:
     assert fuse(frame().iloc[:0], Weights()).empty
 
 
-@given(st.lists(st.floats(-1, 1), min_size=5, max_size=5))
+@given(st.lists(st.floats(-1, 1), min_size=6, max_size=6))
 def test_the_fused_score_stays_within_zero_and_one(values: list[float]) -> None:
-    names = ["cosine_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue"]
+    names = ["cosine_similarity", "product_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue"]
     scores = fuse(frame(**{name: [value] for name, value in zip(names, values, strict=True)}), Weights())
     assert scores.between(0, 1).all()
 

@@ -1,4 +1,5 @@
-"""What texts say by themselves, kept for all campaigns, and what candidates' keyword hits were found by."""
+"""What texts say by themselves, kept for all campaigns, and what candidates' keyword hits were found by; the closeness
+to the product as a component of the score."""
 
 from alembic import op
 
@@ -16,7 +17,11 @@ CREATE TABLE lead_assets.text_features (
 );
 CREATE INDEX text_features_text_hash ON lead_assets.text_features (text_hash);
 
-ALTER TABLE lead_assets.candidates ADD COLUMN keywords_digest text, ADD COLUMN ruled_out boolean;
+ALTER TABLE lead_assets.candidates
+    ADD COLUMN keywords_digest text,
+    ADD COLUMN ruled_out boolean,
+    ADD COLUMN product_similarity double precision NOT NULL DEFAULT 0;
+ALTER TABLE lead_assets.candidates ALTER COLUMN product_similarity DROP DEFAULT;
 """
 
 
