@@ -66,6 +66,7 @@ def test_odd_texts_go_through_and_none_comes_before_somebody_who_asks(world: Wor
     # Who asks in German asks all the same; nobody else of them does.
     assert {names.get(each, "clear") for each in first} <= {"clear", "german"}
     assert {names.get(each, "clear") for each in leads[: len(clear)]} <= {"clear", "german"}
+    assert not {"quote", "code", "fenced"} & {names.get(each) for each in leads}
     assert {thing["name"] for thing in clear} <= set(best[: len(clear) + 1])
     scores = world.rows("SELECT fused_score, cosine_similarity, lexical FROM lead_assets.candidates")
     assert all(0 <= value <= 1 for row in scores for name, value in row.items() if name != "cosine_similarity")
