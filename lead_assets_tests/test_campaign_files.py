@@ -290,7 +290,10 @@ def test_a_key_written_twice_further_in_is_refused_too(folder: Path, text: str, 
         ("COSINE_THRESHOLD: 7", "COSINE_THRESHOLD is 7, but input should be less than or equal to 1."),
         ("COSINE_THRESHOLD: .nan", "COSINE_THRESHOLD is nan, but input should be a finite number."),
         ("REDDIT_SKIP_NSFW: perhaps", "REDDIT_SKIP_NSFW is 'perhaps', but input should be a valid boolean"),
-        ("WEIGHT_COSINE: 0.9", "WEIGHT_COSINE, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not 1.1."),
+        (
+            "WEIGHT_COSINE: 0.9",
+            "WEIGHT_COSINE, WEIGHT_PRODUCT, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not 1.35.",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_with_the_file_and_the_fix(folder: Path, line: str, told: str) -> None:

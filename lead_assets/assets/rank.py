@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from lead_assets.assets.embed import document_embeddings, vectors_of
@@ -13,24 +14,35 @@ from lead_assets.assets.gate_checks import gate_results, gate_specs, offenders
 from lead_assets.assets.index import typesense_index
 from lead_assets.assets.models import opened_embedder
 from lead_assets.assets.stages import report, stage, told_in_one_sentence
-from lead_assets.domain.candidate import EXCLUDED, component_frame, duplicates_among_kept, is_wanted, meaning_of
+from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.candidate import (
+    EXCLUDED,
+    MATCHES,
+    component_frame,
+    duplicates_among_kept,
+    is_wanted,
+    meaning_of,
+    text_frame,
+)
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.gates import RANK_GATES, REJUDGING_GATES, Sifted, Tally, rejection_frame, sift
 from lead_assets.domain.keywords import Keyword
 from lead_assets.domain.ranking import asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
+from lead_assets.domain.text_features import FEATURES
 from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, table
 from lead_assets.resources import Brief, EmbedderOpener, RunSettings
 from lead_assets.services.embedding import Embedder
 from lead_assets.services.search import SearchIndex
 from lead_assets.storage.candidates import COMPONENTS, read_ranked_by_run, write_ranked
-from lead_assets.storage.corpus import read_documents
 from lead_assets.storage.database import CampaignSession, Database
 from lead_assets.storage.schema import candidates as candidates_table
 from lead_assets.storage.statistics import count_rows, write_tallies
-from lead_assets.storage.vectors import read_vectors
+from lead_assets.storage.text_features import read_for_ranking, read_texts, write_text_features
+from lead_assets.storage.vectors import read_campaign_vectors
 
 ASSET = "ranked_candidates"
+TEXTS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class Ranking:
     def candidate_rows(self, model: str) -> list[dict[str, Any]]:
         """Rows of the table ``candidates``."""
         columns = ["campaign_id", "reddit_id", "text_hash", *COMPONENTS, "duplicate_of", "kept", "gate", "run_id"]
+        columns += ["keywords_digest", "ruled_out"]
         return to_rows(self.frame[columns].assign(model=model))
 
     def counts(self) -> dict[str, int]:
@@ -94,29 +107,51 @@ def rank(
     """
     campaign = brief.campaign
     with phases.measured("read"), session.transaction() as connection:
-        documents = read_documents(connection, campaign.id)
-        vectors = read_vectors(connection, embedder.model, documents["text_hash"])
+        documents = read_for_ranking(connection, campaign.id, campaign.keyword_matcher.digest)
+        hashes, vectors = read_campaign_vectors(connection, campaign.id, embedder.model)
     with phases.measured("search"):
         indexed = documents["reddit_id"].map(index.held(campaign.id)) == documents["text_hash"]
-        embedded = documents["text_hash"].isin(vectors.keys())
-        ready = documents[embedded & indexed].reset_index(drop=True)
+        rows = documents["text_hash"].map({digest: row for row, digest in enumerate(hashes)})
+        ready = documents[indexed & rows.notna()].reset_index(drop=True)
         searches = [Keyword(keyword).plain for keyword in campaign.keywords]
         matches = index.text_match(campaign.id, ready["reddit_id"].tolist(), searches)
     with phases.measured("embed_phrases"):
         meaning = meaning_of(
             vectors_of(session, embedder, searches),
+            vectors_of(session, embedder, [campaign.product]),
             vectors_of(session, embedder, asking_phrases(searches, campaign.product)),
             vectors_of(session, embedder, telling_phrases(searches, campaign.product)),
         )
+    with phases.measured("read_texts"):
+        ready = with_text_features(session, ready, campaign)
     with phases.measured("score"):
-        frame = component_frame(ready, vectors, matches, meaning, campaign, settings.weights)
-        frame = frame.assign(campaign_id=campaign.id, run_id=run_id)
+        matrix = vectors[rows[indexed & rows.notna()].astype(int)] if len(ready) else np.zeros((0, len(meaning.asking)))
+        frame = component_frame(ready, matrix, matches, meaning, campaign, settings.weights)
+        frame = frame.assign(campaign_id=campaign.id, run_id=run_id, keywords_digest=campaign.keyword_matcher.digest)
         wanted = is_wanted(frame, campaign)
         sifted = sift(frame[wanted], (*REJUDGING_GATES, *RANK_GATES), settings, campaign.unknown)
         kept = sifted.kept.reindex(frame.index, fill_value=False)
         gate = sifted.decisions["gate"].reindex(frame.index).astype(object).where(wanted, EXCLUDED)
         frame = frame.assign(kept=kept, gate=gate, duplicate_of=duplicates_among_kept(frame, kept))
-    return Ranking(frame, sifted, int((~indexed).sum()), int((~embedded).sum()))
+    return Ranking(frame, sifted, int((~indexed).sum()), int(rows.isna().sum()))
+
+
+def with_text_features(session: CampaignSession, frame: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
+    """``frame`` with what is not known of its texts yet found out, a batch of texts in memory at a time, and kept."""
+    unread = frame.index[frame["asking_cue"].isna() | frame["keyword_hits"].isna()]
+    found: list[pd.DataFrame] = []
+    for start in range(0, len(unread), TEXTS_AT_ONCE):
+        ids = frame.loc[unread[start : start + TEXTS_AT_ONCE], "reddit_id"].tolist()
+        with session.transaction() as connection:
+            texts = read_texts(connection, campaign.id, ids)
+            texts = texts.join(text_frame(texts, campaign))
+            write_text_features(connection, to_rows(texts[["text_hash", "kind", *FEATURES]]))
+        found.append(texts.set_index("reddit_id")[[*FEATURES, *MATCHES]])
+    if not found:
+        return frame
+    known = frame.drop(index=unread).set_index("reddit_id")[[*FEATURES, *MATCHES]]
+    parts = [part for part in (known, *found) if len(part)]
+    return frame.drop(columns=[*FEATURES, *MATCHES]).join(pd.concat(parts), on="reddit_id")
 
 
 @dg.asset(
@@ -187,6 +222,7 @@ def _details(ranking: Ranking, settings: Settings, embedder: Embedder, log: Reje
         "fused_score",
         "reddit_id",
         "cosine_similarity",
+        "product_similarity",
         "lexical",
         "intent_similarity",
         "asking_cue",

@@ -8,6 +8,7 @@ import click
 from dotenv import load_dotenv
 
 from lead_assets.cli.campaigns import campaigns
+from lead_assets.cli.evaluating import evaluate_command
 from lead_assets.cli.reading import candidates, explain, export, leads
 from lead_assets.cli.running import RunInterrupted, demo, run
 from lead_assets.cli.servers import dev, down, env, status, up
@@ -60,5 +61,20 @@ def main(campaigns_dir: Path | None) -> None:
         set_variable(CAMPAIGNS_VARIABLE, str(campaigns_dir.absolute()))
 
 
-for command in (up, down, status, env, dev, run, demo, leads, candidates, explain, campaigns, export, sweep):
+for command in (
+    up,
+    down,
+    status,
+    env,
+    dev,
+    run,
+    demo,
+    leads,
+    candidates,
+    explain,
+    campaigns,
+    export,
+    evaluate_command,
+    sweep,
+):
     main.add_command(command)

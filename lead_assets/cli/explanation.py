@@ -9,13 +9,14 @@ from rich.table import Table
 from lead_assets.assets.rank import settings_for
 from lead_assets.cli.state import cell, console, opened_database
 from lead_assets.domain.candidate import EXCLUDED
-from lead_assets.domain.document import typed
+from lead_assets.domain.document import short_url, typed
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.extraction import ExtractionRequest
 from lead_assets.domain.gates import DEDUPLICATION, GATES, RANK_GATES, Gate, gate_digest, judge
 from lead_assets.domain.ranking import contributions
 from lead_assets.domain.settings import Settings
 from lead_assets.resources import Brief, RunSettings, make_embedder, make_extractor
+from lead_assets.storage.leads import read_other_places
 from lead_assets.storage.statistics import read_explanation
 
 Row = dict[str, Any]
@@ -32,6 +33,7 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
         settings = settings_for(brief, embedder)
     with opened_database() as database, database.connect() as connection:
         found = read_explanation(connection, campaign_id, reddit_id)
+        places = read_other_places(connection, campaign_id, reddit_id)
     if found["extractions"] is not None and found["documents"] is not None:
         found["extractions"]["is_current"] = found["extractions"]["request_key"] in _keys_now(found["documents"], brief)
     if found["documents"] is None and found["rejections"] is None:
@@ -48,6 +50,7 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
         "url": about["url"],
         "title": about["title"],
         "outcome": _outcome(found),
+        "other_places": places,
         "crawl": _crawl(found),
         "gates": _gates(found, brief, settings),
         "score": _score(found["candidates"], settings),
@@ -169,7 +172,7 @@ def _score(candidate: Row | None, settings: Settings) -> Row | None:
     if candidate is None:
         return None
     parts = contributions(pd.DataFrame([candidate]), settings.weights).iloc[0]
-    names = ("cosine_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue")
+    names = tuple(parts.index)
     return {
         "fused_score": candidate["fused_score"],
         "components": {name: {"value": candidate[name], "contribution": float(parts[name])} for name in names},
@@ -195,6 +198,12 @@ def print_explanation(explanation: dict[str, Any]) -> None:
     console.print(cell(f"{explanation['reddit_id']}: {explanation['outcome']}"), style="bold")
     console.print(cell(explanation["title"], 160))
     console.print(cell(explanation["url"]), style="blue", soft_wrap=True)
+    for place in explanation["other_places"]:
+        link = short_url(place["reddit_id"], place["url"])
+        console.print(cell(f"also in r/{place['subreddit']} by {place['author'] or 'unknown author'}: {link}"))
+    keywords = explanation["crawl"]["matched_keywords"]
+    if keywords:
+        console.print(cell(f"keywords: {', '.join(keywords)}"))
     gates = Table(title="Gates, in order", title_justify="left")
     for column in ("gate", "observed", "threshold", "outcome", "threshold set by"):
         gates.add_column(column, no_wrap=column == "gate")

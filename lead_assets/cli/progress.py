@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +35,13 @@ class _Stage:
 class StageDisplay:
     """What each asset of a run is doing."""
 
-    def __init__(self, campaign_id: str) -> None:
-        """Nothing has started."""
+    def __init__(self, campaign_id: str, stages: Sequence[str] = STAGES) -> None:
+        """Nothing has started; ``stages`` are the assets that will."""
         self.warnings: list[str] = []
         self.failure: str | None = None
         self.interrupted = False
         self._campaign_id = campaign_id
-        self._stages = {name: _Stage() for name in STAGES}
+        self._stages = {name: _Stage() for name in stages}
         self._spinner = Spinner("dots")
 
     def take(self, entry: dg.EventLogEntry) -> None:

@@ -74,8 +74,17 @@ def _print_leads_table(campaign_id: str, rows: Sequence[Record]) -> None:
         what.stylize("dim")
         what.append("\n").append(cell(row["title"] or data["summary"], 120)).append("\n")
         what.append(short_url(row["reddit_id"], row["reddit_url"]), "blue")
+        if row["other_places"]:
+            what.append("\n").append(cell(f"also {_listed_places(row)}", 300))
         table.add_row(f"{row['relevance_score']:.2f}", what, _reason(data))
     console.print(table)
+
+
+def _listed_places(row: Record) -> str:
+    """Where else a lead was posted, in one line."""
+    return "; ".join(
+        f"r/{place['subreddit']} {short_url(place['reddit_id'], place['url'])}" for place in row["other_places"]
+    )
 
 
 def _reason(data: Record) -> Any:
@@ -106,6 +115,7 @@ def _flat_lead(row: Record) -> dict[str, Any]:
     data = row["extracted_data"]
     flat = {name: value for name, value in row.items() if name != "extracted_data"}
     flat["matched_keywords"] = "; ".join(row["matched_keywords"])
+    flat["other_places"] = _listed_places(row)
     extracted = {name: data[name] for name in _EXTRACTED["leads"]}
     return flat | {name: " | ".join(value) if isinstance(value, list) else value for name, value in extracted.items()}
 
@@ -135,10 +145,13 @@ def candidates(campaign_id: str, form: str, limit: int | None) -> None:
 
 def _print_candidates_table(campaign_id: str, rows: Sequence[Record]) -> None:
     table = Table(title=f"Candidates of {campaign_id}", title_justify="left")
-    for column in ("id", "fused", "cosine", "lexical", "intent", "asks", "sells"):
+    for column in ("id", "fused", "cosine", "product", "lexical", "intent", "asks", "sells"):
         table.add_column(column, justify="left" if column == "id" else "right", no_wrap=True)
     table.add_column("title", ratio=1, no_wrap=True)
-    components = ("fused_score", "cosine_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue")
+    components = (
+        *("fused_score", "cosine_similarity", "product_similarity", "lexical"),
+        *("intent_similarity", "asking_cue", "selling_cue"),
+    )
     for row in rows:
         title = (
             cell(row["title"]) if not row["duplicate_of"] else cell(f"(repeats {row['duplicate_of']}) {row['title']}")

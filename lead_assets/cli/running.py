@@ -41,6 +41,11 @@ from lead_assets.storage.statistics import read_funnel
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
 
 
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for this run, repeatable."
+)
+
+
 class RunFailed(LeadAssetsError):
     """A run of the graph failed; the message is the failed asset's."""
 
@@ -54,7 +59,7 @@ class RunInterrupted(LeadAssetsError):
 @click.option("--source", help="Where documents come from in this run: reddit, arctic_shift or archive.")
 @click.option("--path", type=click.Path(path_type=Path), help="The archive file (.ndjson or .zst).")
 @click.option("--as-of", help="Day as of which ages are judged, such as 2026-01-31.")
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for this run, repeatable.")
+@set_option
 @json_option
 def run(
     campaign_id: str,
@@ -69,7 +74,7 @@ def run(
         "source": source,
         "archive_path": str(path.absolute()) if path else None,
         "as_of": as_of,
-        **_settings(assignments),
+        **assigned(assignments),
     }
     require_servers()
     outcome = run_campaign(campaign_id, {key: value for key, value in config.items() if value is not None})
@@ -80,7 +85,12 @@ def run(
     console.print(f"Leads: lead-assets leads {campaign_id}    One document: lead-assets explain {campaign_id} ID")
 
 
-def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
+def assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """The settings of ``--set NAME=VALUE`` options, as text.
+
+    Raises:
+        InvalidInput: an option has no value.
+    """
     values: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -104,7 +114,7 @@ def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
         RunFailed: an asset failed.
     """
     known_campaign(campaign_id)
-    checked = _typed_config(config)
+    checked = typed_config(config)
     require_source(RunSettings(**checked).brief(campaign_id))
     set_variables(Environment.read())
     run_id = str(uuid.uuid4())
@@ -135,7 +145,7 @@ def told_if_the_database_is_lost() -> Iterator[None]:
         ) from None
 
 
-def _typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Text from the command line as what Dagster's config wants; wrong values are told by the settings themselves."""
     typed: dict[str, Any] = {}
     for name, value in config.items():
@@ -161,8 +171,27 @@ def _execute(
     instance: dg.DagsterInstance, campaign_id: str, run_id: str, config: Mapping[str, Any]
 ) -> tuple[dict[str, dict[str, int]], list[str]]:
     """Run the job with a live display; returns this run's counts by asset, and its warnings."""
-    job = defs.resolve_job_def(JOB)
     display = StageDisplay(campaign_id)
+    result = execute_shown(defs.resolve_job_def(JOB), instance, campaign_id, config, display, run_id)
+    if display.interrupted:
+        raise RunInterrupted("Interrupted; what was committed stays. Run again to go on.")
+    if not result.success:
+        raise RunFailed(f"{display.failure or 'The run failed.'} (run {run_id}; details: lead-assets dev)")
+    return {name: _counts(result, name) for name in STAGES}, display.warnings
+
+
+def execute_shown(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    campaign_id: str,
+    config: Mapping[str, Any],
+    display: StageDisplay,
+    run_id: str,
+) -> dg.ExecuteInProcessResult:
+    """Run ``job`` for a campaign while ``display`` says how far it is; then its warnings are printed.
+
+    ``config`` is that of ``run_settings``. A run that fails is returned like one that does not.
+    """
     instance.add_event_listener(run_id, display.take)
     with Live(display, console=errors, refresh_per_second=4, transient=not errors.is_terminal) as live:
         result = job.execute_in_process(
@@ -178,11 +207,7 @@ def _execute(
         live.refresh()
     for warning in display.warnings:
         errors.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-    if display.interrupted:
-        raise RunInterrupted("Interrupted; what was committed stays. Run again to go on.")
-    if not result.success:
-        raise RunFailed(f"{display.failure or 'The run failed.'} (run {run_id}; details: lead-assets dev)")
-    return {name: _counts(result, name) for name in STAGES}, display.warnings
+    return result
 
 
 def _counts(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, int]:

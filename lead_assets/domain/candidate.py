@@ -1,6 +1,5 @@
 """Candidates: documents with every component of their score, side by side and explainable."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,28 +7,51 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.cues import asking_cue, selling_cue
-from lead_assets.domain.document import own_texts
-from lead_assets.domain.ranking import Weights, centroid, cosine, document_text, fuse, lexical, near_duplicates
+from lead_assets.domain.ranking import Weights, centroid, cosine, fuse, lexical, near_duplicates
+from lead_assets.domain.text_features import FEATURES, text_features
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a campaign means, as unit vectors of shape (dimension,): its keywords, asking for them, telling of them."""
+    """What a campaign means, as unit vectors of shape (dimension,): its keywords, its product, asking for them, telling
+    of them."""
 
     keywords: NDArray[np.float32]
+    product: NDArray[np.float32]
     asking: NDArray[np.float32]
     telling: NDArray[np.float32]
 
 
-def meaning_of(keywords: NDArray[np.float32], asking: NDArray[np.float32], telling: NDArray[np.float32]) -> Meaning:
+def meaning_of(
+    keywords: NDArray[np.float32],
+    product: NDArray[np.float32],
+    asking: NDArray[np.float32],
+    telling: NDArray[np.float32],
+) -> Meaning:
     """The centroids of a campaign's phrases, each given as vectors of shape (phrases, dimension)."""
-    return Meaning(centroid(keywords), centroid(asking), centroid(telling))
+    return Meaning(centroid(keywords), centroid(product), centroid(asking), centroid(telling))
+
+
+MATCHES: tuple[str, ...] = ("keyword_hits", "ruled_out")
+"""What a campaign's keywords say of a text: how many occur, and whether a negative one does."""
+
+
+def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
+    """What must be found out from the texts themselves: ``FEATURES`` and ``MATCHES``, indexed as ``texts``.
+
+    ``texts`` has ``kind``, ``title`` and ``body``. What its author did not write of a comment, its title, is left out.
+    """
+    rows: list[tuple[object, ...]] = []
+    for kind, title, body in zip(texts["kind"], texts["title"], texts["body"], strict=True):
+        own = body if kind == "comment" else f"{title}\n\n{body}"
+        features = text_features("" if kind == "comment" else title, body)
+        rows.append((*features, float(len(campaign.matched_keywords(own))), campaign.rules_out(own)))
+    return pd.DataFrame(rows, index=texts.index, columns=[*FEATURES, *MATCHES])
 
 
 def component_frame(
     frame: pd.DataFrame,
-    vectors: Mapping[str, NDArray[np.float32]],
+    matrix: NDArray[np.float32],
     matches: NDArray[np.float64],
     meaning: Meaning,
     campaign: Campaign,
@@ -37,21 +59,15 @@ def component_frame(
 ) -> pd.DataFrame:
     """``frame`` with a column per component and the fused score.
 
-    ``frame`` has n documents; ``vectors`` has one for each text hash; ``matches`` is Typesense's text match of shape
-    (n, keywords).
+    ``frame`` has n documents with their ``FEATURES`` and ``MATCHES``; ``matrix`` their vectors, of shape
+    (n, dimension); ``matches`` is Typesense's text match of shape (n, keywords).
     """
-    dimension = len(meaning.keywords)
-    matrix = np.stack([vectors[digest] for digest in frame["text_hash"]]) if len(frame) else np.zeros((0, dimension))
-    own_titles = frame["title"].where(frame["kind"] != "comment", "")
-    texts = list(zip(own_titles, frame["body"], strict=True))
     tokens = np.array([len(keyword.replace('"', " ").split()) for keyword in campaign.keywords], dtype=float)
     components = frame.assign(
         cosine_similarity=cosine(matrix, meaning.keywords),
+        product_similarity=cosine(matrix, meaning.product),
         lexical=lexical(matches, tokens),
         intent_similarity=cosine(matrix, meaning.asking) - cosine(matrix, meaning.telling),
-        asking_cue=np.array([asking_cue(title, body) for title, body in texts], dtype=float),
-        selling_cue=np.array([selling_cue(title, body) for title, body in texts], dtype=float),
-        keyword_hits=np.array([len(campaign.matched_keywords(text)) for text in own_texts(frame)], dtype=float),
     )
     return components.assign(fused_score=fuse(components, weights))
 
@@ -61,11 +77,11 @@ EXCLUDED = "excluded"
 
 
 def is_wanted(frame: pd.DataFrame, campaign: Campaign) -> "pd.Series[bool]":
-    """Whether the campaign, as it is now, looks at each document: kind, subreddit, author and negative keywords."""
-    named = zip(frame["kind"], frame["subreddit"], frame["author"], own_texts(frame), strict=True)
+    """Whether the campaign, as it is now, looks at each document: kind, subreddit, author and ``ruled_out``."""
+    named = zip(*(frame[name].tolist() for name in ("kind", "subreddit", "author", "ruled_out")), strict=True)
     wanted = [
-        campaign.looks_at(kind, subreddit, author if isinstance(author, str) else None) and not campaign.rules_out(text)
-        for kind, subreddit, author, text in named
+        not ruled_out and campaign.looks_at(kind, subreddit, author if isinstance(author, str) else None)
+        for kind, subreddit, author, ruled_out in named
     ]
     return pd.Series(wanted, index=frame.index, dtype=bool)
 
@@ -73,11 +89,5 @@ def is_wanted(frame: pd.DataFrame, campaign: Campaign) -> "pd.Series[bool]":
 def duplicates_among_kept(frame: pd.DataFrame, kept: "pd.Series[bool]") -> pd.Series:
     """For each row the fullname of the kept document that it repeats, else None; the oldest stands for the others."""
     preferred = frame[kept].sort_values(["created_at", "reddit_id"], na_position="last")
-    texts = [document_text(title, body) for title, body in zip(preferred["title"], preferred["body"], strict=True)]
-    found = near_duplicates(
-        preferred["reddit_id"],
-        preferred["text_hash"],
-        preferred["author"],
-        pd.Series(texts, index=preferred.index, dtype=object),
-    )
+    found = near_duplicates(preferred)
     return found.reindex(frame.index).astype(object).where(lambda column: column.notna(), None)

@@ -458,6 +458,9 @@ SELLING: tuple[Cue, ...] = (
 """Somebody sells, shows, teaches or employs."""
 
 _URL = re.compile(r"(?:https?://|\bwww\.)[^\s)\]>\"']{1,2000}")
+_QUOTED = re.compile(r"^ {0,3}>[^\n]*", re.MULTILINE)
+_FENCED = re.compile(r"^ {0,3}```[^\n]*\n(?:(?! {0,3}```)[^\n]*(?:\n|\Z))*+(?: {0,3}```[^\n]*)?", re.MULTILINE)
+_INDENTED = re.compile(r"^(?: {4}|\t)[^\n]*", re.MULTILINE)
 _PLAIN: tuple[tuple[str, str], ...] = (
     *((mark, "'") for mark in "\u2018\u2019"),
     *((mark, " - ") for mark in "\u2013\u2014"),
@@ -505,10 +508,22 @@ def folded_parts(title: str, body: str) -> tuple[str, str]:
 
     A comment has no title: it says what it wants where it begins, so that its beginning counts as one.
     """
-    head = fold(title)
+    head, body = fold(title), own_words(body)
     if not head.strip():
         head, body = fold(body[:TITLE_CHARACTERS]), body[TITLE_CHARACTERS:]
     return head, fold(opening_and_end(body))
+
+
+def own_words(body: str) -> str:
+    """A body without what its author quotes (lines that begin with ``>``) and without code, as Markdown writes them.
+
+    Somebody else's question is none of the author's, and code asks for nothing. A body of nothing else has no words.
+    """
+    if ">" in body:
+        body = _QUOTED.sub("", body)
+    if "```" in body:
+        body = _FENCED.sub("\n", body)
+    return _INDENTED.sub("", body) if "\n    " in f"\n{body}" or "\t" in body else body
 
 
 def combined(cues: Sequence[Cue], title: str, body: str) -> float:

@@ -4,12 +4,16 @@ Every word of a keyword occurs in the text, in any case, as a whole word or with
 words in double quotes are adjacent and in order.
 """
 
+import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+REVISION = 1
+"""To be raised when the same keywords would match other texts, so that kept matches are found anew."""
 _TERM = re.compile(r'"([^"]*)"|(\S+)')
 
 
@@ -83,6 +87,12 @@ class KeywordMatcher:
         """Prepare the patterns; keywords keep their order."""
         self._keywords = [Keyword(text) for text in keywords]
         self._negative = [Keyword(text) for text in negative_keywords]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all that matching depends on but the text."""
+        lists = [[keyword.text for keyword in keywords] for keywords in (self._keywords, self._negative)]
+        return hashlib.sha256(json.dumps([REVISION, *lists]).encode()).hexdigest()[:16]
 
     def matches(self, text: str) -> list[str]:
         """The keywords that occur in ``text``, as written; empty also when a negative keyword occurs."""

@@ -68,6 +68,9 @@ class Settings(BaseModel):
         le=1,
         description="Weight of the cosine to the keywords' centroid in the fused score.",
     )
+    weight_product: float = Field(
+        default=Weights().product, ge=0, le=1, description="Weight of the cosine to the campaign's product."
+    )
     weight_lexical: float = Field(
         default=Weights().lexical, ge=0, le=1, description="Weight of the lexical match in the fused score."
     )
@@ -146,9 +149,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _positive_weights_sum_to_one(self) -> "Settings":
-        total = self.weight_cosine + self.weight_lexical + self.weight_intent
+        total = self.weight_cosine + self.weight_product + self.weight_lexical + self.weight_intent
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"WEIGHT_COSINE, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not {total:g}")
+            raise ValueError(
+                f"WEIGHT_COSINE, WEIGHT_PRODUCT, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not {total:g}"
+            )
         return self
 
     @property
@@ -161,6 +166,7 @@ class Settings(BaseModel):
         """The ranking's weights, as the fusion takes them."""
         return Weights(
             cosine=self.weight_cosine,
+            product=self.weight_product,
             lexical=self.weight_lexical,
             intent=self.weight_intent,
             asking=self.cue_asking,
@@ -168,7 +174,7 @@ class Settings(BaseModel):
         )
 
 
-WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
+WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_PRODUCT", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
 NAMES: tuple[str, ...] = tuple(name.upper() for name in Settings.model_fields)
 
 
@@ -220,7 +226,7 @@ def _meant(name: str) -> str:
 def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     first = error.errors()[0]
     if not first["loc"]:
-        set_by = {origins[name] for name in ("WEIGHT_COSINE", "WEIGHT_LEXICAL", "WEIGHT_INTENT")} - {DEFAULT}
+        set_by = {origins[name] for name in WEIGHTS} - {DEFAULT}
         where = ", ".join(sorted(set_by))
         return f"{where}: {first['msg'].removeprefix('Value error, ')}."
     name = str(first["loc"][0])

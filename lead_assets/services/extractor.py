@@ -195,7 +195,7 @@ class _Reading:
     @classmethod
     def of(cls, request: ExtractionRequest, product: _Product) -> "_Reading":
         title, body = request.title, request.body
-        part, opening = cues.opening_and_end(body, HEAD_READ, TAIL_READ), cues.opening_and_end(body)
+        part, opening = cues.opening_and_end(body, HEAD_READ, TAIL_READ), cues.opening_and_end(cues.own_words(body))
         head, rest = cues.folded_parts(title, body)
         by_name = product.naming.occurs_in(head)
         # Calling it by its name is nearly as good as two of its words.

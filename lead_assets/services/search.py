@@ -208,6 +208,14 @@ class SearchIndex:
             self._client.collections[collection].documents.delete({"filter_by": of_batch})
 
     @_translated
+    def delete_campaign(self, campaign_id: str) -> None:
+        """Remove all documents of a campaign from the index, if there is one."""
+        collection = self.current_collection()
+        if collection is not None:
+            of_campaign = f"campaign_key:={_campaign_key(campaign_id)}"
+            self._client.collections[collection].documents.delete({"filter_by": of_campaign})
+
+    @_translated
     def text_match(self, campaign_id: str, reddit_ids: Sequence[str], keywords: Sequence[str]) -> NDArray[np.float64]:
         """Typesense's ``text_match`` of each document for each keyword: shape (documents, keywords), 0 for no match.
 

@@ -11,6 +11,7 @@ from lead_assets.storage.schema import candidates, documents, rejections
 
 COMPONENTS = (
     "cosine_similarity",
+    "product_similarity",
     "lexical",
     "intent_similarity",
     "asking_cue",
@@ -65,6 +66,7 @@ def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
             documents.c.reddit_id,
             candidates.c.fused_score,
             candidates.c.cosine_similarity,
+            candidates.c.product_similarity,
             candidates.c.lexical,
             candidates.c.intent_similarity,
             candidates.c.asking_cue,
@@ -84,6 +86,13 @@ def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
         .order_by(candidates.c.fused_score.desc(), candidates.c.duplicate_of.isnot(None), candidates.c.reddit_id)
     )
     return read_frame(connection, query)
+
+
+def read_components(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+    """All ranked documents of a campaign, kept or not: ``reddit_id``, ``cosine_similarity`` and ``fused_score``."""
+    names = ("reddit_id", "cosine_similarity", "fused_score")
+    query = sa.select(*(candidates.c[name] for name in names)).where(candidates.c.campaign_id == campaign_id)
+    return read_frame(connection, query.order_by(candidates.c.reddit_id))
 
 
 def _same_document() -> sa.ColumnElement[bool]:

@@ -133,7 +133,7 @@ def read_kept_by_run(connection: sa.Connection, campaign_id: str, run_id: str) -
         )
         .where(documents.c.campaign_id == campaign_id, documents.c.run_id == run_id, ~is_rejected_by_crawl())
     )
-    return _typed(read_frame(connection, query))
+    return typed_documents(read_frame(connection, query))
 
 
 def is_rejected_by_crawl() -> sa.Exists:
@@ -156,7 +156,7 @@ def read_documents(
     )
     if reddit_ids is not None:
         query = query.where(documents.c.reddit_id.in_(reddit_ids))
-    return _typed(read_frame(connection, query))
+    return typed_documents(read_frame(connection, query))
 
 
 def read_text_hashes(connection: sa.Connection, campaign_id: str) -> dict[str, str]:
@@ -165,7 +165,8 @@ def read_text_hashes(connection: sa.Connection, campaign_id: str) -> dict[str, s
     return dict(connection.execute(query).tuples().all())
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+def typed_documents(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame read from ``documents`` with the types that gates expect."""
     frame = typed(frame)
     frame["judged_as_of"] = pd.to_datetime(frame["judged_as_of"], utc=True)
     if "sighting_age_seconds" in frame:

@@ -6,6 +6,7 @@ nothing is taken away from under a run that has it in its hands.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -21,6 +22,7 @@ from lead_assets.storage.schema import (
     leads,
     rejections,
     sightings,
+    text_features,
     vectors,
 )
 
@@ -75,7 +77,7 @@ def campaigns_with_deleted(connection: sa.Connection) -> list[str]:
 
 
 def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
-    """Remove what is on the list from all tables of a campaign, and vectors and failures of texts that nobody has now.
+    """Remove what is on the list from all tables of a campaign, and what is kept of texts that no document has now.
 
     The caller holds the campaign's lock. A comment keeps its own text where only its post went: the post's title, which
     it carries as context, goes.
@@ -97,13 +99,15 @@ def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
     )
     connection.execute(trees)
     _free_duplicates(connection, campaign_id)
-    for table in (vectors, failed_embeddings):
-        purged.rows[table.name] = _forget_texts(connection, table, hashes)
+    purged.rows |= forget_texts(connection, hashes)
     return purged
 
 
 _BY_ID = (leads, extractions, candidates, rejections, sightings)
 """The campaign-owned tables beside ``documents``; their rows are deleted by name so that they can be counted."""
+
+_BY_TEXT = {vectors: "created_at", text_features: "created_at", failed_embeddings: "failed_at"}
+"""The shared tables that are keyed by text hash, and when their rows were stored."""
 
 
 def _on_list(table: sa.Table) -> sa.ColumnElement[bool]:
@@ -150,7 +154,16 @@ def _free_duplicates(connection: sa.Connection, campaign_id: str) -> None:
     )
 
 
-def _forget_texts(connection: sa.Connection, table: sa.Table, hashes: Collection[str]) -> int:
-    in_use = sa.exists().where(documents.c.text_hash == table.c.text_hash)
-    statement = sa.delete(table).where(_among(table.c.text_hash), ~in_use)
-    return connection.execute(statement, {"ids": sorted(hashes)}).rowcount if hashes else 0
+def forget_texts(connection: sa.Connection, hashes: Collection[str], since: datetime | None = None) -> dict[str, int]:
+    """Remove what is kept by text hash of texts that no document has any more; returns counts of rows by table.
+
+    ``hashes`` are the texts to look at; with ``since``, only what was stored since then goes.
+    """
+    removed: dict[str, int] = {}
+    for table, stored_at in _BY_TEXT.items():
+        in_use = sa.exists().where(documents.c.text_hash == table.c.text_hash)
+        statement = sa.delete(table).where(_among(table.c.text_hash), ~in_use)
+        if since is not None:
+            statement = statement.where(table.c[stored_at] >= since)
+        removed[table.name] = connection.execute(statement, {"ids": sorted(hashes)}).rowcount if hashes else 0
+    return removed

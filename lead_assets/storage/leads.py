@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as insert_into
 
 from lead_assets.storage.bulk import Row, read_frame, update_existing
-from lead_assets.storage.schema import documents, leads, qualified_leads, vectors
+from lead_assets.storage.schema import candidates, documents, leads, qualified_leads, vectors
 
 
 def write_stubs(connection: sa.Connection, campaign_id: str, model: str) -> int:
@@ -78,15 +80,18 @@ def read_qualified(
     min_score: float | None = None,
     since: datetime | None = None,
 ) -> pd.DataFrame:
-    """Qualified leads, best first, without their embeddings."""
+    """Qualified leads, best first, without their embeddings, with the ``other_places`` where each was posted too."""
     columns = [column for column in qualified_leads.columns if column.name != "embedding"]
+    places = _places(campaign_id)
+    listed = sa.func.coalesce(places.c.other_places, sa.literal([], JSONB)).label("other_places")
     query = (
-        sa.select(*columns, documents.c.kind, documents.c.matched_keywords)
+        sa.select(*columns, documents.c.kind, documents.c.matched_keywords, listed)
         .join(
             documents,
             (documents.c.campaign_id == qualified_leads.c.campaign_id)
             & (documents.c.reddit_id == qualified_leads.c.reddit_id),
         )
+        .outerjoin(places, places.c.duplicate_of == qualified_leads.c.reddit_id)
         .where(qualified_leads.c.campaign_id == campaign_id)
         .order_by(qualified_leads.c.relevance_score.desc(), qualified_leads.c.reddit_id)
         .limit(limit)
@@ -96,6 +101,32 @@ def read_qualified(
     if since is not None:
         query = query.where(qualified_leads.c.posted_at >= since)
     return read_frame(connection, query)
+
+
+def read_other_places(connection: sa.Connection, campaign_id: str, reddit_id: str) -> list[dict[str, Any]]:
+    """Where else the text of a document was posted: ``reddit_id``, ``subreddit``, ``author`` and ``url``, oldest first.
+
+    These are the kept near-duplicates that it stands for.
+    """
+    places = _places(campaign_id)
+    return connection.scalar(sa.select(places.c.other_places).where(places.c.duplicate_of == reddit_id)) or []
+
+
+def _places(campaign_id: str) -> sa.Subquery:
+    """The near-duplicates of each document that stands for some."""
+    names = ("reddit_id", "subreddit", "author", "url")
+    place = sa.func.jsonb_build_object(*(part for name in names for part in (name, documents.c[name])))
+    in_order = aggregate_order_by(place, documents.c.created_at.nulls_last(), documents.c.reddit_id)
+    return (
+        sa.select(candidates.c.duplicate_of, sa.func.jsonb_agg(in_order, type_=JSONB).label("other_places"))
+        .join(
+            documents,
+            (documents.c.campaign_id == candidates.c.campaign_id) & (documents.c.reddit_id == candidates.c.reddit_id),
+        )
+        .where(candidates.c.campaign_id == campaign_id, candidates.c.kept, candidates.c.duplicate_of.isnot(None))
+        .group_by(candidates.c.duplicate_of)
+        .subquery("places")
+    )
 
 
 def contradictions(connection: sa.Connection, campaign_id: str) -> dict[str, int]:

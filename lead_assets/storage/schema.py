@@ -144,6 +144,23 @@ vectors = sa.Table(
     sa.Column("truncated", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
+# What texts say by themselves (domain/text_features.py), shared like vectors.
+text_features = sa.Table(
+    "text_features",
+    metadata,
+    _key("version"),
+    _key("text_hash"),
+    _key("kind"),
+    sa.Column("asking_cue", sa.Double, nullable=False),
+    sa.Column("selling_cue", sa.Double, nullable=False),
+    sa.Column("title_key", sa.Text, nullable=False),
+    sa.Column("body_key", sa.Text, nullable=False),
+    sa.Column("characters", sa.BigInteger, nullable=False),
+    sa.Column("body_characters", sa.BigInteger, nullable=False),
+    _time("created_at", default=True),
+    sa.Index("text_features_text_hash", "text_hash"),
+)
+
 failed_embeddings = sa.Table(
     "failed_embeddings",
     metadata,
@@ -174,6 +191,10 @@ candidates = sa.Table(
     sa.Column("duplicate_of", sa.Text),
     sa.Column("run_id", sa.Text, nullable=False),
     _time("ranked_at", default=True),
+    # What keyword_hits and ruled_out were found by: the same keywords need not be looked for again in the same text.
+    sa.Column("keywords_digest", sa.Text),
+    sa.Column("ruled_out", sa.Boolean),
+    sa.Column("product_similarity", sa.Double, nullable=False),
     _of_document(),
 )
 

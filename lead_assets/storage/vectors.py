@@ -12,6 +12,7 @@ from lead_assets.domain.errors import EmbeddingFailed
 from lead_assets.storage.schema import documents, failed_embeddings, vectors
 
 _READ_CHUNK = 5_000
+_COPY_BEGIN, _COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 MAX_ATTEMPTS = 3
 """A text that could not be embedded so often is left alone, for this model."""
 
@@ -87,6 +88,38 @@ def read_vectors(connection: sa.Connection, model: str, hashes: Iterable[str]) -
     return found
 
 
+def read_campaign_vectors(
+    connection: sa.Connection, campaign_id: str, model: str
+) -> tuple[list[str], NDArray[np.float32]]:
+    """The text hashes of a campaign that have a vector of ``model``, and the vectors: shape (hashes, dimension)."""
+    # COPY's binary rows are of one size: an array without a loop, ten times as fast as a row at a time.
+    cursor: Any = connection.connection.cursor()  # psycopg2's, which alone can COPY
+    with cursor, io.BytesIO() as data:
+        query = cursor.mogrify(
+            "COPY (SELECT text_hash, vector FROM lead_assets.vectors WHERE model = %s AND text_hash IN "
+            "(SELECT text_hash FROM lead_assets.documents WHERE campaign_id = %s)) TO STDOUT (FORMAT binary)",
+            (model, campaign_id),
+        )
+        cursor.copy_expert(query, data)
+        return _rows_of_copy(data.getvalue())
+
+
+def _rows_of_copy(data: bytes) -> tuple[list[str], NDArray[np.float32]]:
+    """Text hashes and vectors of COPY's binary format; see ``_binary`` for its source."""
+    end = len(data) - len(_COPY_END)
+    if end <= len(_COPY_BEGIN):
+        return [], np.zeros((0, 0), dtype=np.float32)
+    name = len(_COPY_BEGIN) + 2  # behind the number of fields
+    hash_bytes = int.from_bytes(data[name : name + 4], "big")
+    vector = name + 4 + hash_bytes
+    dimension = int.from_bytes(data[vector + 4 : vector + 6], "big")
+    row = np.dtype(
+        [("fields", ">i2"), ("size", ">i4"), ("hash", f"S{hash_bytes}"), ("head", "V8"), ("vector", ">f4", dimension)]
+    )
+    rows = np.frombuffer(data[len(_COPY_BEGIN) : end], dtype=row)
+    return rows["hash"].astype(str).tolist(), rows["vector"].astype(np.float32)
+
+
 def write_vectors(
     connection: sa.Connection,
     model: str,
@@ -150,7 +183,7 @@ def _binary(hashes: Sequence[str], matrix: NDArray[np.float32], truncated: Colle
     dimension = matrix.shape[1]
     header = dimension.to_bytes(2, "big") + b"\0\0"
     size = (4 * dimension + len(header)).to_bytes(4, "big")
-    parts = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
+    parts = [_COPY_BEGIN]
     for place, (digest, row) in enumerate(zip(hashes, matrix.astype(">f4"), strict=True)):
         name = digest.encode()
         parts += [
@@ -161,7 +194,7 @@ def _binary(hashes: Sequence[str], matrix: NDArray[np.float32], truncated: Colle
             size + header,
             row.tobytes(),
         ]
-    return b"".join([*parts, b"\xff\xff"])
+    return b"".join([*parts, _COPY_END])
 
 
 def stored_dimension(connection: sa.Connection, model: str) -> int | None:

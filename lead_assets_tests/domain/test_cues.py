@@ -241,3 +241,29 @@ def test_hostile_text_takes_no_more_than_linear_time(text: str) -> None:
     cues.sentences(text)
     # Every pattern over the whole text, twenty times as much as is ever searched: quadratic time would take minutes.
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "own"),
+    [
+        ("> Can anyone recommend a CRM?\nNo idea.", "\nNo idea."),
+        ("Mine.\n\n  >theirs\n>>older\n\nMine > theirs", "Mine.\n\n\n\n\nMine > theirs"),
+        ("Look:\n```sql\nSELECT crm\n```\nWhich CRM?", "Look:\n\n\nWhich CRM?"),
+        ("Look:\n```\nnever closed", "Look:\n\n"),
+        ("Look:\n\n    need(crm)\n\tneed(crm)\n\nDone", "Look:\n\n\n\n\nDone"),
+        ("a > b and `crm`", "a > b and `crm`"),
+    ],
+)
+def test_quotes_of_others_and_code_are_not_the_author_s_words(body: str, own: str) -> None:
+    assert cues.own_words(body) == own
+
+
+def test_who_quotes_a_question_does_not_ask_it() -> None:
+    quoting = "> Can anyone recommend a good CRM?\n\nMy customer wrote this to me."
+    assert cues.asking_cue("A story", quoting) == 0
+    assert cues.asking_cue("A story", quoting.lstrip("> ")) > 0.3
+
+
+def test_telling_apart_own_words_takes_linear_time() -> None:
+    for hostile in ("```\n" * 10_000, ">" * 40_000, "```" + "\n" * 39_000, "    \n" * 8_000, "> \n```\n" * 6_000):
+        assert len(cues.own_words(hostile)) <= len(hostile)

@@ -19,6 +19,7 @@ from lead_assets.domain.ranking import (
     telling_phrases,
     text_hash,
 )
+from lead_assets.domain.text_features import FEATURES, text_features
 
 LONG = "I run a small bakery and need a tool that keeps track of my customers, their orders and what they still owe me."
 
@@ -26,6 +27,7 @@ LONG = "I run a small bakery and need a tool that keeps track of my customers, t
 def frame(**columns: list[float]) -> pd.DataFrame:
     defaults = {
         "cosine_similarity": [0.5],
+        "product_similarity": [0.5],
         "lexical": [1.0],
         "intent_similarity": [0.0],
         "asking_cue": [0.0],
@@ -36,8 +38,9 @@ def frame(**columns: list[float]) -> pd.DataFrame:
 
 def duplicates(*documents: tuple[str, str | None, str]) -> list[str | None]:
     found = pd.DataFrame(documents, columns=["id", "author", "text"]).astype(object)
-    hashes = found["text"].map(text_hash)
-    return near_duplicates(found["id"], hashes, found["author"], found["text"]).tolist()
+    features = [text_features(*text.split("\n\n", 1)) for text in found["text"]]
+    frame = pd.DataFrame(features, columns=list(FEATURES)).assign(reddit_id=found["id"], author=found["author"])
+    return near_duplicates(frame).tolist()
 
 
 def test_a_document_is_its_title_and_its_body() -> None:
@@ -105,6 +108,13 @@ def test_asking_lifts_and_selling_lowers_a_document() -> None:
     assert fuse(frame(intent_similarity=[0.1]), weights).iloc[0] > plain
 
 
+def test_closeness_to_the_product_raises_the_score_and_a_negative_one_counts_as_none() -> None:
+    weights = Weights(cosine=0.5, product=0.3)
+    near, far, opposite = (fuse(frame(product_similarity=[value]), weights).iloc[0] for value in (0.6, 0.0, -0.6))
+    assert near == pytest.approx(far + 0.3 * 0.6)
+    assert opposite == far
+
+
 def test_an_unknown_component_makes_the_score_unknown() -> None:
     assert np.isnan(fuse(frame(lexical=[np.nan]), Weights()).iloc[0])
 
@@ -113,9 +123,9 @@ def test_an_empty_frame_fuses_to_an_empty_series() -> None:
     assert fuse(frame().iloc[:0], Weights()).empty
 
 
-@given(st.lists(st.floats(-1, 1), min_size=5, max_size=5))
+@given(st.lists(st.floats(-1, 1), min_size=6, max_size=6))
 def test_the_fused_score_stays_within_zero_and_one(values: list[float]) -> None:
-    names = ["cosine_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue"]
+    names = ["cosine_similarity", "product_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue"]
     scores = fuse(frame(**{name: [value] for name, value in zip(names, values, strict=True)}), Weights())
     assert scores.between(0, 1).all()
 
@@ -173,7 +183,6 @@ def test_empty_texts_are_never_duplicates() -> None:
     assert duplicates(("t3_a", "ann", "\n\n"), ("t3_b", "ann", "\n\n")) == [None, None]
 
 
-def test_duplicates_keep_the_index_of_their_ids() -> None:
-    ids = pd.Series(["t3_a"], index=[7])
-    empty = near_duplicates(ids, pd.Series(["x"], index=[7]), pd.Series([None], index=[7]), pd.Series(["y"], index=[7]))
-    assert empty.index.tolist() == [7]
+def test_duplicates_keep_their_index() -> None:
+    frame = pd.DataFrame([text_features("x", "y")], columns=list(FEATURES), index=[7])
+    assert near_duplicates(frame.assign(reddit_id="t3_a", author=None)).index.tolist() == [7]

@@ -24,7 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "MIN_KEYWORD_HITS": 1,
     "KEYWORD_HITS_COSINE": 0.30,
     "MIN_FUSED_SCORE_THRESHOLD": 0.10,
-    "WEIGHT_COSINE": 0.8,
+    "WEIGHT_COSINE": 0.55,
+    "WEIGHT_PRODUCT": 0.25,
     "WEIGHT_LEXICAL": 0.1,
     "WEIGHT_INTENT": 0.1,
     "CUE_ASKING": 0.15,
@@ -50,7 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "OPENAI_TIMEOUT_SECONDS": 60.0,
     "OPENAI_RETRY_SECONDS": 120.0,
 }
-WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
+WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_PRODUCT", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
 BOOLEANS = frozenset({"REDDIT_SKIP_NSFW"})
 TEXTS: dict[str, tuple[str, str, str]] = {
     "EMBEDDER": ("openai", "local", "openai"),
@@ -95,8 +96,8 @@ def set_to(name: str, rank: int) -> dict[str, Any]:
     value = FRACTION_VALUES[rank]
     if name not in WEIGHTS:
         return {name: value}
-    first, second = (other for other in WEIGHTS if other != name)
-    return {name: value, first: 1 - value, second: 0.0}
+    first, *others = (other for other in WEIGHTS if other != name)
+    return {name: value, first: 1 - value, **dict.fromkeys(others, 0.0)}
 
 
 def value_of(resolved: Resolved, name: str) -> Any:
@@ -271,6 +272,7 @@ def test_an_unknown_name_that_is_not_set_is_not_looked_at() -> None:
         ("KEYWORD_HITS_COSINE", 2),
         ("MIN_FUSED_SCORE_THRESHOLD", -0.1),
         ("WEIGHT_COSINE", -0.1),
+        ("WEIGHT_PRODUCT", -0.1),
         ("WEIGHT_LEXICAL", 1.1),
         ("WEIGHT_INTENT", "half"),
         ("CUE_ASKING", 1.1),
@@ -323,22 +325,22 @@ def test_weights_that_do_not_sum_to_one_are_refused_with_their_sum(name: str) ->
     with pytest.raises(SettingInvalid) as refused:
         resolve([Layer("campaign shop", {name: DEFAULTS[name] + 0.15})])
 
-    expected = "campaign shop: WEIGHT_COSINE, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not 1.15."
+    expected = "campaign shop: WEIGHT_COSINE, WEIGHT_PRODUCT, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not 1.15."
     assert str(refused.value) == expected
 
 
 def test_weights_may_come_from_several_layers_as_long_as_they_sum_to_one() -> None:
-    layers = [Layer("environment", {"WEIGHT_COSINE": "0.2"}), Layer("campaign shop", {"WEIGHT_LEXICAL": 0.7})]
+    layers = [Layer("environment", {"WEIGHT_COSINE": "0.2"}), Layer("campaign shop", {"WEIGHT_LEXICAL": 0.45})]
 
     weights = resolve(layers).settings.weights
 
-    assert (weights.cosine, weights.lexical, weights.intent) == (0.2, 0.7, 0.1)
+    assert (weights.cosine, weights.product, weights.lexical, weights.intent) == (0.2, 0.25, 0.45, 0.1)
 
 
 def test_weights_that_sum_to_one_but_for_rounding_are_fine() -> None:
-    thirds = dict.fromkeys(WEIGHTS, 1 / 3)
+    sevenths = {"WEIGHT_COSINE": 1 / 7, "WEIGHT_PRODUCT": 2 / 7, "WEIGHT_LEXICAL": 3 / 7, "WEIGHT_INTENT": 0.1428571}
 
-    assert resolve([Layer("environment", thirds)]).settings.weight_intent == 1 / 3
+    assert resolve([Layer("environment", sevenths)]).settings.weight_product == 2 / 7
 
 
 def test_a_wrong_sum_is_blamed_on_who_set_weights_and_nobody_else() -> None:

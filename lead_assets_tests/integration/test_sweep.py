@@ -84,7 +84,8 @@ def test_a_deleted_lead_goes_from_every_store_of_every_campaign(
         assert set(world.search_index.held(campaign_id)) == {other["name"]}
         assert world.check("leads_complete", campaign_id).success
         assert world.check("index_matches_documents", campaign_id).success
-    assert world.rows("SELECT 1 FROM lead_assets.vectors WHERE text_hash = :text_hash", **text_hash) == []
+    for table in ("vectors", "text_features"):
+        assert world.rows(f"SELECT 1 FROM lead_assets.{table} WHERE text_hash = :text_hash", **text_hash) == []
 
     world.run("one")
     assert holding(world, lead["name"]) == []
@@ -99,7 +100,8 @@ def test_a_vector_that_another_document_refers_to_stays(world: World, reddit: Re
     sweep(world)
 
     (row,) = world.rows("SELECT text_hash FROM lead_assets.documents")
-    assert len(world.rows("SELECT 1 FROM lead_assets.vectors WHERE text_hash = :text_hash", **row)) == 1
+    for table in ("vectors", "text_features"):
+        assert len(world.rows(f"SELECT 1 FROM lead_assets.{table} WHERE text_hash = :text_hash", **row)) == 1
     assert world.rows("SELECT 1 FROM lead_assets.candidates WHERE duplicate_of IS NOT NULL") == []
 
 

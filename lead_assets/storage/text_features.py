@@ -1,0 +1,61 @@
+"""Documents as the ranking reads them: without their bodies, beside what is known of their texts already."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import sqlalchemy as sa
+
+from lead_assets.domain.candidate import MATCHES
+from lead_assets.domain.document import COLUMNS
+from lead_assets.domain.text_features import FEATURES, VERSION
+from lead_assets.storage.bulk import Row, read_frame, upsert
+from lead_assets.storage.corpus import typed_documents
+from lead_assets.storage.schema import candidates, documents, text_features
+
+_LONG = ("body", "matched_keywords")
+_COLUMNS = tuple(name for name in COLUMNS if name not in _LONG)
+
+
+def read_for_ranking(connection: sa.Connection, campaign_id: str, keywords_digest: str) -> pd.DataFrame:
+    """Stored documents of a campaign, oldest first: their columns but the long ones, ``judged_as_of``, and what is
+    known of their texts: ``FEATURES``, and ``MATCHES`` by the keywords of ``keywords_digest``; None where unknown.
+    """
+    of_text = (
+        (text_features.c.version == VERSION)
+        & (text_features.c.text_hash == documents.c.text_hash)
+        & (text_features.c.kind == documents.c.kind)
+    )
+    of_candidate = (
+        (candidates.c.campaign_id == documents.c.campaign_id)
+        & (candidates.c.reddit_id == documents.c.reddit_id)
+        & (candidates.c.text_hash == documents.c.text_hash)
+        & (candidates.c.keywords_digest == keywords_digest)
+    )
+    query = (
+        sa.select(
+            *(documents.c[name] for name in (*_COLUMNS, "judged_as_of")),
+            *(text_features.c[name] for name in FEATURES),
+            *(candidates.c[name] for name in MATCHES),
+        )
+        .outerjoin(text_features, of_text)
+        .outerjoin(candidates, of_candidate)
+        .where(documents.c.campaign_id == campaign_id)
+        .order_by(documents.c.created_at.nulls_last(), documents.c.reddit_id)
+    )
+    frame = typed_documents(read_frame(connection, query))
+    return frame.astype({"asking_cue": "float64", "selling_cue": "float64", "keyword_hits": "float64"})
+
+
+def read_texts(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+    """``reddit_id, kind, title, body, text_hash`` of documents of a campaign."""
+    names = ("reddit_id", "kind", "title", "body", "text_hash")
+    of_ids = documents.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text)))
+    query = sa.select(*(documents.c[name] for name in names)).where(documents.c.campaign_id == campaign_id, of_ids)
+    return read_frame(connection, query)
+
+
+def write_text_features(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Store ``FEATURES`` of texts (``text_hash``, ``kind``) under this version; a text may come more than once."""
+    different = {(row["text_hash"], row["kind"]): {"version": VERSION, **row} for row in rows}
+    # In one order for all: two campaigns that store the same texts at once must not wait for each other in a circle.
+    upsert(connection, text_features, [different[key] for key in sorted(different)], update=())
