@@ -1,6 +1,6 @@
 """Other ways to rank, each beside ours on labelled campaigns, and with its parameters chosen without the campaign.
 
-    .venv/bin/python benchmarks/ranking_variants.py GOLDEN.json [GOLDEN.json …]
+    .venv/bin/python benchmarks/ranking_variants.py GOLDEN.json GOLDEN.json [GOLDEN.json …]
 
 Reads GOLDEN.ndjson.zst beside each file. Needs no server: vectors are the local model's, and Typesense's text match is
 replaced by the share of a keyword's words that occur in the text, which is what it comes to. No gates. "Left out"
@@ -238,6 +238,8 @@ def worth(found: Metrics) -> float:
 
 def main() -> None:
     """Measure every variant and print a table of each campaign and the mean."""
+    if len(sys.argv) < 3:
+        sys.exit("Give at least two golden files: one is left out while the others choose.")
     embedder = LocalEmbedder()
     corpora = [load(Path(name), embedder) for name in sys.argv[1:]]
     table = Table("variant", *(f"{corpus.golden.campaign} nDCG@10 / AP" for corpus in corpora), "mean")

@@ -112,7 +112,8 @@ def rank(
     with phases.measured("search"):
         indexed = documents["reddit_id"].map(index.held(campaign.id)) == documents["text_hash"]
         rows = documents["text_hash"].map({digest: row for row, digest in enumerate(hashes)})
-        ready = documents[indexed & rows.notna()].reset_index(drop=True)
+        is_ready = indexed & rows.notna()
+        ready, places = documents[is_ready].reset_index(drop=True), rows[is_ready].astype(int)
         searches = [Keyword(keyword).plain for keyword in campaign.keywords]
         matches = index.text_match(campaign.id, ready["reddit_id"].tolist(), searches)
     with phases.measured("embed_phrases"):
@@ -125,7 +126,7 @@ def rank(
     with phases.measured("read_texts"):
         ready = with_text_features(session, ready, campaign)
     with phases.measured("score"):
-        matrix = vectors[rows[indexed & rows.notna()].astype(int)] if len(ready) else np.zeros((0, len(meaning.asking)))
+        matrix = vectors[places] if len(places) else np.zeros((0, len(meaning.keywords)), dtype=np.float32)
         frame = component_frame(ready, matrix, matches, meaning, campaign, settings.weights)
         frame = frame.assign(campaign_id=campaign.id, run_id=run_id, keywords_digest=campaign.keyword_matcher.digest)
         wanted = is_wanted(frame, campaign)

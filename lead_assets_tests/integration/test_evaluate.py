@@ -180,7 +180,7 @@ def test_vectors_stay_where_that_is_asked_for(shell: Shell) -> None:
     shell("evaluate", shell.golden(), "--keep-vectors")
     rows = shell.rows()
     assert rows["vectors"] >= 5
-    assert not sum(count for name, count in rows.items() if name not in ("vectors", "text_cues"))
+    assert not sum(count for name, count in rows.items() if name not in ("vectors", "text_features"))
 
 
 def test_nothing_stays_of_an_evaluation_that_fails(shell: Shell) -> None:
