@@ -1,7 +1,6 @@
 """The whole way from Reddit's API to the store, through the real client and a server that answers as Reddit does."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -39,22 +38,6 @@ def comment(number: int, **other: Any) -> dict[str, Any]:
         "created_utc": time.time() - HOUR - 60 * number,
         "score": 3,
     } | other
-
-
-@pytest.fixture
-def corpus() -> Corpus:
-    return Corpus()
-
-
-@pytest.fixture
-def reddit(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedditServer]:
-    with RedditServer(corpus) as server:
-        monkeypatch.setenv("REDDIT_URL", server.url)
-        monkeypatch.setenv("REDDIT_CLIENT_ID", server.client_id)
-        monkeypatch.setenv("REDDIT_CLIENT_SECRET", server.client_secret)
-        monkeypatch.setenv("REDDIT_USER_AGENT", "linux:lead.assets.tests:v1 (by /u/nobody)")
-        monkeypatch.setenv("REDDIT_RETRY_SECONDS", "0")
-        yield server
 
 
 def campaign(world: World, campaign_id: str = "crm", **keys: Any) -> str:
@@ -180,6 +163,22 @@ def test_a_crawl_in_which_no_look_up_worked_fails(world: World, reddit: RedditSe
 
     assert "status 500" in failure(world.run(only=CRAWL, ok=False))
     assert world.rows("SELECT * FROM lead_assets.sightings") == []
+
+
+def test_what_was_waited_and_tried_again_is_told(
+    world: World, reddit: RedditServer, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDDIT_RETRY_SECONDS", "30")
+    campaign(world)
+    corpus.add_post(post(1))
+    reddit.fail(Fault.TOO_MANY_WITH_RETRY_AFTER, endpoint="search", retry_after=1)
+
+    result = world.run(only=CRAWL)
+
+    found = metadata(result, "crawled_documents")
+    assert found["retries"] == 1
+    assert found["seconds_waited_for_requests"] >= 1
+    assert ids(world) == {"t3_p00001"}
 
 
 def test_comments_come_from_trees_and_from_named_subreddits(world: World, reddit: RedditServer, corpus: Corpus) -> None:

@@ -1,10 +1,8 @@
 """What users delete on Reddit must go: from every table, Typesense, vectors and files, and never come back."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from lead_assets.automation.jobs import weekly_deletion_sweep
 from lead_assets.definitions import build_defs
@@ -13,22 +11,6 @@ from lead_assets_tests.conftest import World, comment, failure, post
 from lead_assets_tests.reddit_server import Corpus, Fault, RedditServer
 
 OWNED = ("documents", "rejections", "sightings", "candidates", "extractions", "leads")
-
-
-@pytest.fixture
-def corpus() -> Corpus:
-    return Corpus()
-
-
-@pytest.fixture
-def reddit(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedditServer]:
-    with RedditServer(corpus) as server:
-        monkeypatch.setenv("REDDIT_URL", server.url)
-        monkeypatch.setenv("REDDIT_CLIENT_ID", server.client_id)
-        monkeypatch.setenv("REDDIT_CLIENT_SECRET", server.client_secret)
-        monkeypatch.setenv("REDDIT_USER_AGENT", "linux:lead.assets.tests:v1 (by /u/nobody)")
-        monkeypatch.setenv("REDDIT_RETRY_SECONDS", "0")
-        yield server
 
 
 def sweep(world: World, *, ok: bool = True) -> dg.ExecuteInProcessResult:
