@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lead_assets.cli import main
 from lead_assets.storage.database import Database
 from lead_assets_tests.arctic_shift_server import ArcticShiftServer
 from lead_assets_tests.conftest import PROJECT, post, write_archive
+from lead_assets_tests.openai_server import EMBEDDINGS, StandIn
 from lead_assets_tests.reddit_server import Corpus, RedditServer
 
 ASK = "Can anyone recommend a good CRM for my small business?"
@@ -388,6 +390,50 @@ def test_a_run_killed_after_the_crawl_loses_nothing(shell: Shell) -> None:
     assert outcome["this_run"]["document_embeddings"]["embedded"] <= count - found
     assert outcome["funnel"]["stored"] == outcome["funnel"]["ranked"] == count
     assert outcome["funnel"]["extracted"] > 0
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_run_killed_while_openai_embeds_pays_again_for_the_batches_under_way_only(
+    shell: Shell, concurrency: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, batch = 1_100, 128
+    shell.archive(*(post(f"{ASK} Shop {number}.") for number in range(count)))
+    with StandIn(latency=0.4) as openai:
+        for name, value in {
+            "OPENAI_BASE_URL": openai.url,
+            "EMBEDDING_CONCURRENCY": str(concurrency),
+            "EXTRACTOR": "rules",
+        }.items():
+            monkeypatch.setenv(name, value)
+        stored = sa.text("SELECT count(*) FROM lead_assets.vectors")
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
+            env=os.environ | shell.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        database = Database(shell.environment["DATABASE_URL"])
+        try:
+            deadline = time.monotonic() + 120
+            found = 0
+            while found < batch and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+                with database.connect() as connection:
+                    found = connection.scalar(stored) or 0
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            assert batch <= found < count, "the run was to be killed between two batches"
+        finally:
+            database.close()
+        openai.latency = 0.0
+
+        outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
+
+        sent = Counter(text for body in openai.bodies[EMBEDDINGS] for text in body["input"] if "Shop" in text)
+    assert outcome["this_run"]["ranked_candidates"]["not_embedded"] == 0
+    assert len(sent) == count
+    assert sent.total() - count <= concurrency * batch
+    assert max(sent.values()) <= 2
 
 
 def test_warnings_do_not_get_into_the_json(shell: Shell) -> None:
