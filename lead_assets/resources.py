@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lead_assets.services.openai_endpoint import Endpoint
 
 REDDIT_VARIABLES = ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT", "REDDIT_URL")
+DAGSTER_URL = "http://127.0.0.1:3000"
 _CHECKOUT = Path(__file__).resolve().parent.parent
 PROJECT = _CHECKOUT if (_CHECKOUT / "dagster.yaml").is_file() else Path.cwd()
 """The checkout that the package runs from; an installed package has none, and state lives where one stands."""
@@ -65,6 +66,7 @@ class Environment:
     _typesense_api_key: str | None
     _reddit: Mapping[str, str]
     arctic_shift_url: str
+    dagster_url: str
     _openai: Mapping[str, str] = field(repr=False)
 
     @classmethod
@@ -83,6 +85,7 @@ class Environment:
             _typesense_api_key=given.get("TYPESENSE_API_KEY"),
             _reddit={name: given[name] for name in REDDIT_VARIABLES if name in given},
             arctic_shift_url=given.get("ARCTIC_SHIFT_URL", ARCTIC_SHIFT_URL),
+            dagster_url=given.get("DAGSTER_URL", DAGSTER_URL),
             _openai={name: given[name] for name in OPENAI_VARIABLES if name in given},
         )
 

@@ -38,6 +38,7 @@ VARIABLES = (
     "TYPESENSE_API_KEY",
     "REJECTION_LOG_DIR",
     "DAGSTER_HOME",
+    "DAGSTER_URL",
     "ARCTIC_SHIFT_URL",
     *OPENAI_VARIABLES,
     # Read by the client itself.

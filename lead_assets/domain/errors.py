@@ -10,6 +10,7 @@ LeadAssetsError
 │   ├── SchemaOutOfDate
 │   ├── SearchUnavailable
 │   ├── EndpointUnavailable OpenAI, or a server like it: no key, no credit, no such model, no answer
+│   ├── DagsterUnavailable  Dagster's web server
 │   └── LocalServerFailed   an embedded server that did not start
 ├── CampaignBusy            another run holds the campaign's lock
 ├── SourceFailed            a crawl that could not go on
@@ -58,6 +59,10 @@ class SearchUnavailable(Unavailable):
 
 class EndpointUnavailable(Unavailable):
     """OpenAI, or a server like it, does not serve us at all: trying the next document would not help."""
+
+
+class DagsterUnavailable(Unavailable):
+    """Dagster's web server does not answer, or something else answers in its place."""
 
 
 class LocalServerFailed(Unavailable):
