@@ -4,9 +4,11 @@
 
 The stand-in runs in a process of its own. Prints, for extraction, the wall time beside the least that is possible
 (documents x seconds per answer / concurrency; the project's bound: at most 1.25 of it) and, for embedding, the share of
-the wall time in which requests were waited for (bound: at least 0.70).
+the wall time in which the server was waited for (bound: at least 0.70). That is the server's own count, from a
+request's last byte to its answer's first: reading and decoding the answers, a megabyte each, is our work, not in it.
 """
 
+import statistics
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
@@ -26,7 +29,7 @@ from lead_assets.services.openai_formats import Known
 from lead_assets.services.openai_usage import Usage
 
 DOCUMENTS, ANSWER_SECONDS, READING_CONCURRENCY = 1_000, 0.15, 16
-TEXTS, REQUEST_SECONDS, EMBEDDING_CONCURRENCY, BATCH = 5_000, 0.03, 4, 128
+TEXTS, REQUEST_SECONDS, EMBEDDING_CONCURRENCY, BATCH, ROUNDS = 5_000, 0.03, 4, 128, 7
 BODY = "We are a small shop and keep track of our clients on paper. It gets lost all the time. " * 8
 
 
@@ -64,36 +67,50 @@ def read_all() -> float:
     return seconds
 
 
-def embed_all() -> tuple[float, float, int]:
-    """Seconds for the texts, seconds of them in which requests were waited for, and requests."""
+def embed_all() -> list[tuple[float, float, int]]:
+    """Seconds for the texts, seconds that the server took, and requests, of each round."""
     texts = [f"Can anyone recommend a CRM for shop {number}? {BODY[:400]}" for number in range(TEXTS)]
     with stand_in(REQUEST_SECONDS) as url:
         batches = [texts[start : start + BATCH] for start in range(0, TEXTS, BATCH)]
         # Once for the stand-in, which remembers its vectors: making them takes it longer than the delay it plays.
         list(OpenAIEmbedder(endpoint(url, "text-embedding-3-small")).embed_batches(batches))
-        asked = endpoint(url, "text-embedding-3-small")
-        embedder = OpenAIEmbedder(asked, concurrency=EMBEDDING_CONCURRENCY)
-        began = time.perf_counter()
-        done = sum(len(embedded.kept) for _, embedded in embedder.embed_batches(batches))
-        seconds = time.perf_counter() - began
-        embedder.close()
+        return [embed_once(url, batches) for _ in range(ROUNDS)]
+
+
+def embed_once(url: str, batches: list[list[str]]) -> tuple[float, float, int]:
+    """Seconds for the batches, seconds that the server took over them, and requests."""
+    asked = endpoint(url, "text-embedding-3-small")
+    embedder = OpenAIEmbedder(asked, concurrency=EMBEDDING_CONCURRENCY)
+    before, began = busy_seconds(url), time.perf_counter()
+    done = sum(len(embedded.kept) for _, embedded in embedder.embed_batches(batches))
+    seconds = time.perf_counter() - began
+    embedder.close()
     assert done == TEXTS
-    return seconds, asked.usage.waited_seconds / EMBEDDING_CONCURRENCY, asked.usage.requests
+    return seconds, busy_seconds(url) - before, asked.usage.requests
+
+
+def busy_seconds(url: str) -> float:
+    """What the stand-in says of itself."""
+    return httpx.get(url.removesuffix("/v1") + "/record").json()["busy_seconds"]
 
 
 def main() -> None:
     """Measure both and print."""
     least = DOCUMENTS * ANSWER_SECONDS / READING_CONCURRENCY
     reading = read_all()
-    wall, waited, requests = embed_all()
+    rounds = embed_all()
+    wall, busy, requests = statistics.median_low(rounds)
+    waited = busy / EMBEDDING_CONCURRENCY
     table = Table("", "seconds", "ratio", "bound")
     table.add_row(f"{DOCUMENTS:,} documents at {READING_CONCURRENCY} at once, at least", f"{least:.2f}", "", "")
     table.add_row("read", f"{reading:.2f}", f"{reading / least:.2f}", "at most 1.25")
     table.add_row(f"{TEXTS:,} texts, {requests} requests at {EMBEDDING_CONCURRENCY} at once", f"{wall:.2f}", "", "")
-    table.add_row("of it waiting for answers", f"{waited:.2f}", f"{waited / wall:.2f}", "at least 0.70")
-    at_best = requests * REQUEST_SECONDS / EMBEDDING_CONCURRENCY
-    table.add_row("of it the server's own delay", f"{at_best:.2f}", f"{at_best / wall:.2f}", "")
+    table.add_row("of it the server's time", f"{waited:.2f}", f"{waited / wall:.2f}", "at least 0.70")
+    delay = requests * REQUEST_SECONDS / EMBEDDING_CONCURRENCY
+    table.add_row("of it the delay that the server plays", f"{delay:.2f}", f"{delay / wall:.2f}", "")
     Console().print(table)
+    shares = ", ".join(f"{busy / EMBEDDING_CONCURRENCY / wall:.2f}" for wall, busy, _ in rounds)
+    print(f"The server's share in each of {ROUNDS} rounds: {shares}; the table has the round of median time.")
 
 
 if __name__ == "__main__":

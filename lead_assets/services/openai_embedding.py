@@ -10,14 +10,17 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import httpx
 import numpy as np
 import openai
 from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from lead_assets.domain.errors import EmbeddingFailed
 from lead_assets.services.embedding import Embedded
 from lead_assets.services.openai_concurrency import results
-from lead_assets.services.openai_endpoint import Endpoint, InputRefused, NoAnswer
+from lead_assets.services.openai_endpoint import Endpoint, InputRefused, NoAnswer, Received
 from lead_assets.services.openai_tokens import at_most, count_tokens, encodable, grouped
 from lead_assets.services.openai_usage import Tokens
 
@@ -55,8 +58,8 @@ class OpenAIEmbedder:
     ) -> None:
         """Nothing is sent yet."""
         self._endpoint = endpoint
-        self._concurrency = concurrency
         self._max_input, self._max_request = max_input_tokens, max_request_tokens
+        self._concurrency = concurrency
         self._lock = threading.Lock()
         self._probing = threading.Lock()
         self._dimension = DIMENSIONS.get(endpoint.model)
@@ -199,15 +202,16 @@ class OpenAIEmbedder:
             EmbeddingFailed: it answers another dimension than it should.
         """
 
-        def call(client: openai.OpenAI) -> Any:
-            # base64 is what the client itself asks for: a quarter of the bytes. Decoded here, straight into numpy.
-            return client.embeddings.with_raw_response.create(
-                model=self._endpoint.model, input=texts, encoding_format="base64"
-            )
+        # base64 is what the client itself asks for: a quarter of the bytes.
+        body = {"model": self._endpoint.model, "input": texts, "encoding_format": "base64"}
+
+        def call(client: openai.OpenAI) -> httpx.Response:
+            # Not by `embeddings.create`, which looks at the type of each text, and takes longer than all of our work.
+            return client.post("/embeddings", cast_to=httpx.Response, body=body)
 
         received = self._endpoint.send(call)
         self._endpoint.usage.used(Tokens.of(received.body))
-        answered = _rows(received.body, len(texts))
+        answered = _rows(received, len(texts))
         self._check_dimension(answered)
         self._some_text_was_taken = self._some_text_was_taken or any(row is not None for row in answered)
         return answered
@@ -225,17 +229,49 @@ class OpenAIEmbedder:
                 )
 
 
-def _rows(body: Mapping[str, Any], wanted: int) -> list[NDArray[np.float32] | None]:
-    entries = body.get("data")
+class _Entry(TypedDict):
+    __pydantic_config__ = ConfigDict(val_json_bytes="base64")  # type: ignore[misc]
+    index: int
+    embedding: bytes
+
+
+class _Entries(TypedDict):
+    data: list[_Entry]
+
+
+_ENTRIES = TypeAdapter(_Entries)
+"""An answer as it should be: base64, decoded while it is parsed, in a fifth of the time of Python's own decoder."""
+
+
+def _rows(received: Received, wanted: int) -> list[NDArray[np.float32] | None]:
+    entries = received.body.get("data")
     if not isinstance(entries, list) or len(entries) != wanted or not all(isinstance(row, Mapping) for row in entries):
         found = len(entries) if isinstance(entries, list) else 0
         raise InputRefused(f"{found} vectors came for {wanted} texts")
-    ordered = sorted(range(wanted), key=lambda place: _index(entries[place], place))
-    decoded = [_decoded(entries[place].get("embedding")) for place in ordered]
-    if len({len(row) for row in decoded}) == 1 and len(decoded[0]):
-        return _units(np.stack(decoded))
+    embeddings = _embeddings(received)
+    in_order = [embeddings[place] for place in sorted(range(wanted), key=lambda place: _index(entries[place], place))]
+    if (matrix := _matrix(in_order)) is not None:
+        return _units(matrix)
     # Not alike: each is looked at by itself.
+    decoded = map(_decoded, in_order)
     return [_units(row[None, :])[0] if len(row) else None for row in decoded]
+
+
+def _matrix(embeddings: Sequence[object]) -> NDArray[np.float32] | None:
+    """All of them at once, where all are bytes of one length; else None."""
+    rows = [embedding for embedding in embeddings if isinstance(embedding, bytes)]
+    sizes = {len(row) for row in rows}
+    if len(rows) < len(embeddings) or len(sizes) != 1 or not (size := sizes.pop()) or size % 4:
+        return None
+    return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1)
+
+
+def _embeddings(received: Received) -> list[object]:
+    """What stands for each vector: its bytes, or in an answer of another form what is in the JSON."""
+    try:
+        return [entry["embedding"] for entry in _ENTRIES.validate_json(received.content)["data"]]
+    except ValidationError:
+        return [entry.get("embedding") for entry in received.body["data"]]
 
 
 def _index(entry: Mapping[str, Any], place: int) -> int:
@@ -247,7 +283,9 @@ def _decoded(embedding: object) -> NDArray[np.float32]:
     """The vector as it came; empty where it is none."""
     try:
         if isinstance(embedding, str):
-            return np.frombuffer(base64.b64decode(embedding), dtype="<f4")
+            embedding = base64.b64decode(embedding)
+        if isinstance(embedding, bytes):
+            return np.frombuffer(embedding, dtype="<f4")
         row = np.asarray(embedding, dtype=np.float32)
     except (ValueError, TypeError, binascii.Error):
         return np.zeros(0, dtype=np.float32)

@@ -4,6 +4,7 @@ An error is one of three: ``EndpointUnavailable`` (nothing will work: stop), ``I
 work: go on with others), ``NoAnswer`` (it was tried again in vain).
 """
 
+import json
 import re
 import threading
 import time
@@ -14,7 +15,9 @@ from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Any
 
+import httpx
 import openai
+import pydantic_core
 
 from lead_assets.domain.errors import EndpointUnavailable
 from lead_assets.services.openai_address import Address
@@ -64,9 +67,9 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Received:
-    """An answer: the client's own view of it, and its JSON."""
+    """An answer: its bytes, and the JSON object in them."""
 
-    raw: Any
+    content: bytes
     body: Mapping[str, Any]
 
 
@@ -119,9 +122,11 @@ class Endpoint:
         self._client.close()
 
     def send(
-        self, call: Callable[[openai.OpenAI], Any], before_repeating: Callable[[NoAnswer], None] = lambda _: None
+        self,
+        call: Callable[[openai.OpenAI], httpx.Response],
+        before_repeating: Callable[[NoAnswer], None] = lambda _: None,
     ) -> Received:
-        """The answer to ``call``, which sends one request with ``with_raw_response``.
+        """The answer to ``call``, which sends one request.
 
         What may pass (rate limits, failing servers, broken connections) is tried again: after the time that the
         endpoint asks for, else after a growing one, spread by chance. ``before_repeating`` may forbid it by raising.
@@ -170,10 +175,10 @@ class Endpoint:
         # Not before it was asked for; and not all at the same moment.
         return failure.retry_after + self._random.uniform(0.0, min(1.0, 0.25 * failure.retry_after))
 
-    def _try(self, call: Callable[[openai.OpenAI], Any], *, again: bool) -> Received | _Failure:
+    def _try(self, call: Callable[[openai.OpenAI], httpx.Response], *, again: bool) -> Received | _Failure:
         began = time.perf_counter()
         try:
-            raw = call(self._client)
+            content = call(self._client).content
         except openai.APITimeoutError:
             return _Failure("no answer in time")
         except openai.APIConnectionError as error:
@@ -187,15 +192,12 @@ class Endpoint:
             return self._meaning(error)
         finally:
             self.usage.sent(again=again, seconds=time.perf_counter() - began)
-        try:
-            body = raw.http_response.json()
-        except (ValueError, RecursionError):
-            body = None
+        body = _parsed(content)
         if not isinstance(body, Mapping):
             return _Failure("the answer is no JSON object")
         if body.get("error"):
             return _Failure(self.told(f"the answer is an error: {_message(body['error'])}"))
-        return Received(raw, body)
+        return Received(content, body)
 
     def _meaning(self, error: openai.APIStatusError) -> _Failure:
         """What a refusal means; returns only what may pass."""
@@ -223,6 +225,18 @@ class Endpoint:
         retry_after = retry_after_seconds(error.response.headers, datetime.now(UTC))
         is_free = status not in _BY_GATEWAYS
         return _Failure(f"HTTP {status}: {message}", retry_after, is_rate_limit=status == 429, is_free=is_free)
+
+
+def _parsed(content: bytes) -> object:
+    """The JSON in ``content``; None where there is none."""
+    try:
+        return pydantic_core.from_json(content)  # a tenth of the standard library's time, on a megabyte of vectors
+    except ValueError:
+        pass
+    try:
+        return json.loads(content)  # takes halves of surrogate pairs, which models that are cut off do send
+    except (ValueError, RecursionError):
+        return None
 
 
 def _message(body: object) -> str:

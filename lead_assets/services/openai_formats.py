@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import httpx
 import openai
 
 from lead_assets.domain.extraction import Extraction
@@ -53,25 +54,25 @@ class Dialect:
         shown = max(MODES.index(self.mode), MODES.index("json_object_schema"))
         return dataclasses.replace(self, mode=MODES[shown])
 
-    def send(self, client: openai.OpenAI, model: str, asked: list[Message], max_output_tokens: int) -> Any:
-        """Send one request; the raw response."""
+    def send(self, client: openai.OpenAI, model: str, asked: list[Message], max_output_tokens: int) -> httpx.Response:
+        """Send one request; the response as it came."""
         chat: Any = client.chat.completions.with_raw_response
         options: dict[str, Any] = {"model": model, self.output_limit: max_output_tokens}
         if self.temperature:
             options["temperature"] = 0
         if self.mode == "parse":
-            return chat.parse(messages=asked, response_format=Extraction, **options)
+            return chat.parse(messages=asked, response_format=Extraction, **options).http_response
         if self.mode == "json_schema":
             options["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {"name": "Extraction", "schema": schema()},
             }
-            return chat.create(messages=asked, **options)
+            return chat.create(messages=asked, **options).http_response
         if self.mode == "json_object_schema":
             options["response_format"] = {"type": "json_object", "schema": schema()}
         elif self.mode == "json_object":
             options["response_format"] = {"type": "json_object"}
-        return chat.create(messages=with_schema(asked), **options)
+        return chat.create(messages=with_schema(asked), **options).http_response
 
 
 class Known:

@@ -72,7 +72,8 @@ class StandIn:
 
     ``latency`` is the seconds that an answer takes, ``answer`` what the model says to messages, ``dialect`` the kind of
     server, ``api_key`` the only key that is let in. ``requests`` counts by endpoint, ``bodies`` and ``headers`` keep
-    what was asked, ``most_at_once`` the largest number of requests that were open at one moment.
+    what was asked, ``most_at_once`` the largest number of requests that were open at one moment, ``busy_seconds`` sums
+    up how long each answer took from the request's last byte to the answer's first. ``GET /record`` tells the counts.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class StandIn:
         self.bodies: dict[str, list[Body]] = {CHAT: [], EMBEDDINGS: [], MODELS: []}
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
+        self.busy_seconds = 0.0
         self._open = 0
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -136,6 +138,7 @@ class StandIn:
         """Count anew."""
         with self._lock:
             self.requests.clear()
+            self.busy_seconds = 0.0
             self.headers.clear()
             for bodies in self.bodies.values():
                 bodies.clear()
@@ -155,10 +158,16 @@ class StandIn:
                     return fault
         return None
 
-    def done(self) -> None:
-        """A request was answered."""
+    def done(self, seconds: float) -> None:
+        """An answer is ready, after so long."""
         with self._lock:
             self._open -= 1
+            self.busy_seconds += seconds
+
+    def record(self) -> dict[str, Any]:
+        """The counts, for a process that cannot look at the attributes."""
+        with self._lock:
+            return {"requests": dict(self.requests), "busy_seconds": self.busy_seconds}
 
     def connected(self, connection: socket.socket, *, still: bool) -> None:
         """Keep track of open connections."""
@@ -209,6 +218,11 @@ class StandIn:
         return 200, {"object": "list", "model": body["model"], "data": rows, "usage": usage}
 
 
+def _written(answer: Any) -> bytes:
+    """JSON, or the text (a page of a proxy, say) as it is."""
+    return (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -240,7 +254,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: what was asked is recorded."""
 
     def do_GET(self) -> None:
-        self._serve({})
+        if self.path == "/record":
+            self._send(200, _written(self.stand_in.record()))
+        else:
+            self._serve({})
 
     def do_POST(self) -> None:
         self._serve(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0)))))
@@ -249,19 +266,21 @@ class _Handler(BaseHTTPRequestHandler):
         began = time.monotonic()
         endpoint = re.sub(r"^/(v1/)?", "", self.path)
         if endpoint not in self.stand_in.faults:
-            self._send(404, {"error": {"message": f"Unknown path {self.path}"}})
+            self._send(404, _written({"error": {"message": f"Unknown path {self.path}"}}))
             return
         fault = self.stand_in.met(endpoint, body, {name.lower(): value for name, value in self.headers.items()})
         try:
             status, answer = self._answer(endpoint, body, fault)
+            # Written before the wait: the latency is all that an answer takes, as long as writing it takes no longer.
+            content = _written(answer)
             taken = time.monotonic() - began
             time.sleep(max(0.0, self.stand_in.latency + (fault.delay if fault else 0.0) - taken))
         finally:
-            self.stand_in.done()
+            self.stand_in.done(time.monotonic() - began)
         if fault is not None and fault.reset:
-            self._break_off(answer)
+            self._break_off(content)
         else:
-            self._send(status, answer, fault.headers if fault else {})
+            self._send(status, content, fault.headers if fault else {})
 
     def _answer(self, endpoint: str, body: Body, fault: Fault | None) -> tuple[int, Any]:
         key = self.stand_in.api_key
@@ -274,11 +293,9 @@ class _Handler(BaseHTTPRequestHandler):
             answer = fault.change(answer)
         return status, answer
 
-    def _send(self, status: int, answer: Any, headers: Mapping[str, str] | None = None) -> None:
-        is_text = isinstance(answer, str)
-        content = (answer if is_text else json.dumps(answer)).encode()
+    def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "text/html" if is_text else "application/json")
+        self.send_header("Content-Type", "text/html" if content.startswith(b"<") else "application/json")
         self.send_header("Content-Length", str(len(content)))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -286,8 +303,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
         self.wfile.flush()
 
-    def _break_off(self, answer: Any) -> None:
-        content = json.dumps(answer).encode()
+    def _break_off(self, content: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

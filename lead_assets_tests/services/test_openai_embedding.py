@@ -1,5 +1,6 @@
 """Embedding by an endpoint: batches, the one bad text among many, limits by tokens, and answers that are no vectors."""
 
+import base64
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -75,6 +76,28 @@ def test_rows_are_unit_vectors_in_the_order_of_the_texts_also_where_rows_come_in
     together = embedder.embed(texts)
     np.testing.assert_allclose(together, alone, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"embedding": np.frombuffer(base64.b64decode(row["embedding"]), dtype="<f4").tolist()}
+
+
+@pytest.mark.parametrize("which", [slice(None), slice(1, 2)], ids=["all", "one of them"])
+def test_numbers_in_place_of_base64_which_some_servers_give_are_the_same_vectors(
+    server: StandIn, opened: Any, which: slice
+) -> None:
+    texts = ["which crm", "cats sleep", "invoices"]
+    expected = opened().embed(texts)
+    changed = lambda rows: [_numbers(row) if row in rows[which] else row for row in rows]  # noqa: E731
+    server.fail(EMBEDDINGS, faults.vectors_changed(changed))
+    np.testing.assert_allclose(opened().embed(texts), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("broken", ["not base64!", "QUJD", "", None, 7, [[0.5]], ["a"]])
+def test_what_is_no_vector_fails_alone(server: StandIn, opened: Any, broken: object) -> None:
+    changed = faults.vectors_changed(lambda rows: [rows[0], rows[1] | {"embedding": broken}])
+    server.fail(EMBEDDINGS, changed)
+    assert one_batch(opened(), ["one", "two"]).kept == [0]
 
 
 def test_vectors_that_are_not_of_unit_length_are_scaled(server: StandIn, opened: Any) -> None:

@@ -39,7 +39,7 @@ def endpoint(url: str, **other: Any) -> Endpoint:
 def ask(asked: Endpoint) -> Received:
     try:
         return asked.send(
-            lambda client: client.embeddings.with_raw_response.create(model=asked.model, input=["a text"])
+            lambda client: client.embeddings.with_raw_response.create(model=asked.model, input=["a text"]).http_response
         )
     finally:
         asked.close()
