@@ -86,7 +86,7 @@ def measure(session: CampaignSession, brief: Brief, index: SearchIndex, number: 
     settings = settings_for(brief, embedder)
     ranking = rank(session, brief, settings, embedder, index, f"run {number}", phases)
     with phases.measured("store"), session.transaction() as connection:
-        write_ranked(connection, brief.campaign.id, ranking.candidate_rows(embedder.model), ranking.rejected)
+        write_ranked(connection, brief.campaign.id, *ranking.changes())
     return phases.seconds
 
 

@@ -22,6 +22,7 @@ from lead_assets.domain.candidate import (
     duplicates_among_kept,
     is_wanted,
     meaning_of,
+    outcomes,
     text_frame,
 )
 from lead_assets.domain.document import to_rows
@@ -34,7 +35,7 @@ from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejectio
 from lead_assets.resources import Brief, EmbedderOpener, RunSettings
 from lead_assets.services.embedding import Embedder
 from lead_assets.services.search import SearchIndex
-from lead_assets.storage.candidates import COMPONENTS, read_ranked_by_run, write_ranked
+from lead_assets.storage.candidates import COMPONENTS, read_kept_among, write_ranked
 from lead_assets.storage.database import CampaignSession, Database
 from lead_assets.storage.schema import candidates as candidates_table
 from lead_assets.storage.statistics import count_rows, write_tallies
@@ -47,7 +48,10 @@ TEXTS_AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Ranking:
-    """The documents that could be ranked, with their components, and what the gates said of them."""
+    """The documents that could be ranked, with their components, and what the gates said of them.
+
+    ``frame["changed"]`` says which of them are stored otherwise.
+    """
 
     frame: pd.DataFrame
     sifted: Sifted
@@ -57,25 +61,31 @@ class Ranking:
     @cached_property
     def rejected(self) -> list[dict[str, Any]]:
         """Rows of the table ``rejections``."""
-        return to_rows(rejection_frame(self.frame.loc[self.sifted.decisions.index], self.sifted))
+        return self._rejection_rows(self.frame)
+
+    def _rejection_rows(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
+        judged = frame.index.intersection(self.sifted.decisions.index)
+        return to_rows(rejection_frame(frame.loc[judged], self.sifted))
 
     @property
     def tallies(self) -> dict[str, Tally]:
         """What the ranking's own gates did."""
         return {gate.name: self.sifted.tallies[gate.name] for gate in RANK_GATES}
 
-    def candidate_rows(self, model: str) -> list[dict[str, Any]]:
-        """Rows of the table ``candidates``."""
+    def changes(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Rows of the tables ``candidates`` and ``rejections`` where they are other than what is stored."""
         columns = ["campaign_id", "reddit_id", "text_hash", *COMPONENTS, "duplicate_of", "kept", "gate", "run_id"]
-        columns += ["keywords_digest", "ruled_out"]
-        return to_rows(self.frame[columns].assign(model=model))
+        columns += ["keywords_digest", "ruled_out", "model", "outcome"]
+        changed = self.frame[self.frame["changed"]]
+        return to_rows(changed[columns]), self._rejection_rows(changed)
 
     def counts(self) -> dict[str, int]:
         """What this run did."""
         return {
             "ranked": len(self.frame),
+            "changed": int(self.frame["changed"].sum()),
             "kept": int(self.frame["kept"].sum()),
-            "rejected": len(self.rejected),
+            "rejected": int((~self.sifted.kept).sum()),
             "unknown": sum(tally.unknown for tally in self.tallies.values()),
             "excluded": int((self.frame["gate"] == EXCLUDED).sum()),
             "near_duplicates": int(self.frame["duplicate_of"].notna().sum()),
@@ -128,13 +138,22 @@ def rank(
     with phases.measured("score"):
         matrix = vectors[places] if len(places) else np.zeros((0, len(meaning.keywords)), dtype=np.float32)
         frame = component_frame(ready, matrix, matches, meaning, campaign, settings.weights)
-        frame = frame.assign(campaign_id=campaign.id, run_id=run_id, keywords_digest=campaign.keyword_matcher.digest)
+        frame = frame.assign(campaign_id=campaign.id, run_id=run_id, model=embedder.model)
+        frame = frame.assign(keywords_digest=campaign.keyword_matcher.digest)
         wanted = is_wanted(frame, campaign)
         sifted = sift(frame[wanted], (*REJUDGING_GATES, *RANK_GATES), settings, campaign.unknown)
         kept = sifted.kept.reindex(frame.index, fill_value=False)
         gate = sifted.decisions["gate"].reindex(frame.index).astype(object).where(wanted, EXCLUDED)
         frame = frame.assign(kept=kept, gate=gate, duplicate_of=duplicates_among_kept(frame, kept))
+        frame = frame.assign(outcome=outcomes(frame, sifted))
+        frame = frame.assign(changed=_is_stored_otherwise(frame, sifted))
     return Ranking(frame, sifted, int((~indexed).sum()), int(rows.isna().sum()))
+
+
+def _is_stored_otherwise(frame: pd.DataFrame, sifted: Sifted) -> "pd.Series[bool]":
+    """Whether a candidate, or its rejection, which a crawl may have taken away, is not stored as ranked now."""
+    decided = sifted.decisions["gate"].reindex(frame.index)
+    return (frame["outcome"] != frame["stored_outcome"]) | (decided.fillna("") != frame["stored_gate"].fillna(""))
 
 
 def with_text_features(session: CampaignSession, frame: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
@@ -186,13 +205,13 @@ def ranked_candidates(
             settings = settings_for(brief, embedder)
             ranking = rank(session, brief, settings, embedder, search_index, context.run.run_id, phases)
             with phases.measured("store"), session.transaction() as connection:
-                write_ranked(connection, brief.campaign.id, ranking.candidate_rows(embedder.model), ranking.rejected)
+                write_ranked(connection, brief.campaign.id, *ranking.changes())
             with RejectionLog(rejection_logs, brief.campaign.id, context.run.run_id) as log:
                 log.add(ranking.rejected)
             _warn(context, ranking, log)
             with session.transaction() as connection:
                 earlier = write_tallies(connection, brief.campaign.id, context.run.run_id, ranking.tallies)
-                stored = read_ranked_by_run(connection, brief.campaign.id, context.run.run_id)
+                stored = read_kept_among(connection, brief.campaign.id, ranking.frame["reddit_id"].tolist())
                 metadata = report(
                     connection,
                     context,

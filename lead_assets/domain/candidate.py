@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.gates import Sifted
 from lead_assets.domain.ranking import Weights, centroid, cosine, fuse, lexical, near_duplicates
 from lead_assets.domain.text_features import FEATURES, text_features
 
@@ -84,6 +85,26 @@ def is_wanted(frame: pd.DataFrame, campaign: Campaign) -> "pd.Series[bool]":
         for kind, subreddit, author, ruled_out in named
     ]
     return pd.Series(wanted, index=frame.index, dtype=bool)
+
+
+_TEXTS = ("text_hash", "kind", "source", "author", "duplicate_of", "gate", "keywords_digest", "model")
+_NUMBERS = (
+    *("cosine_similarity", "product_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue", *MATCHES),
+    *("score", "fused_score", "kept"),
+)
+"""What can change in the rows of candidates and rejections, but for the run; the text hash stands for the title."""
+
+
+def outcomes(frame: pd.DataFrame, sifted: Sifted) -> "pd.Series[str]":
+    """A digest for each row of all that is stored of its ranking: what is as it was need not be written.
+
+    Numbers count to 9 decimals: another machine's sums may differ in their last ones.
+    """
+    judged = sifted.decisions[["observed", "threshold"]].join(sifted.values.add_prefix("of_")).reindex(frame.index)
+    # The same value has the same hash in the same type only, and which type a column has depends on its neighbours.
+    numbers = frame[list(_NUMBERS)].join(judged).astype("float64").round(9)
+    texts = frame[list(_TEXTS)].astype(object).fillna("")
+    return pd.util.hash_pandas_object(texts.join(numbers), index=False).astype(str)
 
 
 def duplicates_among_kept(frame: pd.DataFrame, kept: "pd.Series[bool]") -> pd.Series:

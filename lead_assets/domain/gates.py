@@ -146,9 +146,9 @@ def join_sifted(first: Sifted, second: Sifted) -> Sifted:
 def rejection_frame(frame: pd.DataFrame, sifted: Sifted) -> pd.DataFrame:
     """The rejected rows of ``frame`` as rows of the table ``rejections``, indexed as ``frame``.
 
-    ``frame`` has the columns of documents, ``campaign_id`` and ``run_id``.
+    ``frame`` has the columns of documents, ``campaign_id`` and ``run_id``; it may be a part of what was sifted.
     """
-    rejected = frame[~sifted.kept]
+    rejected = frame[~sifted.kept.loc[frame.index]]
     decisions = sifted.decisions.loc[rejected.index]
     stages = {gate.name: gate.stage for gate in GATES}
     values = sifted.values.loc[rejected.index]

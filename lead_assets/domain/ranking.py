@@ -91,7 +91,9 @@ def centroid(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
 def cosine(matrix: NDArray[np.floating], center: NDArray[np.floating]) -> NDArray[np.float64]:
     """Cosine of each unit row of ``matrix`` (n, d) with the unit vector ``center`` (d,): (n,), within -1..1."""
     # In single precision, as the vectors are stored: to widen them first takes twenty times as long.
-    cosines: NDArray[np.float64] = (matrix @ center).astype(np.float64)
+    # By einsum, whose sum of a row does not depend on the other rows: a matrix product blocks them, and a document
+    # that came to the same score would seem to have changed with every new neighbour.
+    cosines: NDArray[np.float64] = np.einsum("ij,j->i", matrix, center).astype(np.float64)
     return cosines.clip(-1.0, 1.0)
 
 

@@ -25,19 +25,20 @@ COMPONENTS = (
 def write_ranked(
     connection: sa.Connection, campaign_id: str, ranked: Sequence[Row], rejection_rows: Sequence[Row]
 ) -> None:
-    """Write rows of ``candidates``, the rejections among them, and forget the rejections of all others."""
+    """Write rows of ``candidates``, the rejections among them, and forget the rejections of the others of them."""
     upsert(connection, candidates, ranked, touch="ranked_at")
     upsert(connection, rejections, rejection_rows, touch="rejected_at")
     rejected = {row["reddit_id"] for row in rejection_rows}
     forget_rejections(connection, campaign_id, [row["reddit_id"] for row in ranked if row["reddit_id"] not in rejected])
 
 
-def read_ranked_by_run(connection: sa.Connection, campaign_id: str, run_id: str) -> pd.DataFrame:
-    """Candidates that run ``run_id`` kept, with the components that the gates look at."""
+def read_kept_among(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+    """Those of ``reddit_ids`` that are stored as kept, with the components that the gates look at."""
+    of_ids = candidates.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text)))
     query = (
         sa.select(candidates.c.reddit_id, documents.c.url, *(candidates.c[name] for name in COMPONENTS))
         .join(documents, _same_document())
-        .where(candidates.c.campaign_id == campaign_id, candidates.c.run_id == run_id, candidates.c.kept)
+        .where(candidates.c.campaign_id == campaign_id, candidates.c.kept, of_ids)
     )
     return read_frame(connection, query).astype(dict.fromkeys(COMPONENTS, "float64"))
 

@@ -195,6 +195,7 @@ candidates = sa.Table(
     sa.Column("keywords_digest", sa.Text),
     sa.Column("ruled_out", sa.Boolean),
     sa.Column("product_similarity", sa.Double, nullable=False),
+    sa.Column("outcome", sa.Text),
     _of_document(),
 )
 

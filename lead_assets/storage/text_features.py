@@ -10,7 +10,7 @@ from lead_assets.domain.document import COLUMNS
 from lead_assets.domain.text_features import FEATURES, VERSION
 from lead_assets.storage.bulk import Row, read_frame, upsert
 from lead_assets.storage.corpus import typed_documents
-from lead_assets.storage.schema import candidates, documents, text_features
+from lead_assets.storage.schema import candidates, documents, rejections, text_features
 
 _LONG = ("body", "matched_keywords")
 _COLUMNS = tuple(name for name in COLUMNS if name not in _LONG)
@@ -19,31 +19,35 @@ _COLUMNS = tuple(name for name in COLUMNS if name not in _LONG)
 def read_for_ranking(connection: sa.Connection, campaign_id: str, keywords_digest: str) -> pd.DataFrame:
     """Stored documents of a campaign, oldest first: their columns but the long ones, ``judged_as_of``, and what is
     known of their texts: ``FEATURES``, and ``MATCHES`` by the keywords of ``keywords_digest``; None where unknown.
+    ``stored_outcome`` and ``stored_gate`` are what is stored of the last ranking, and of a rejection.
     """
     of_text = (
         (text_features.c.version == VERSION)
         & (text_features.c.text_hash == documents.c.text_hash)
         & (text_features.c.kind == documents.c.kind)
     )
-    of_candidate = (
-        (candidates.c.campaign_id == documents.c.campaign_id)
-        & (candidates.c.reddit_id == documents.c.reddit_id)
-        & (candidates.c.text_hash == documents.c.text_hash)
-        & (candidates.c.keywords_digest == keywords_digest)
-    )
+    holds = (candidates.c.text_hash == documents.c.text_hash) & (candidates.c.keywords_digest == keywords_digest)
     query = (
         sa.select(
             *(documents.c[name] for name in (*_COLUMNS, "judged_as_of")),
             *(text_features.c[name] for name in FEATURES),
-            *(candidates.c[name] for name in MATCHES),
+            *(sa.case((holds, candidates.c[name])).label(name) for name in MATCHES),
+            candidates.c.outcome.label("stored_outcome"),
+            rejections.c.gate.label("stored_gate"),
         )
         .outerjoin(text_features, of_text)
-        .outerjoin(candidates, of_candidate)
+        .outerjoin(candidates, _of_document(candidates))
+        .outerjoin(rejections, _of_document(rejections))
         .where(documents.c.campaign_id == campaign_id)
         .order_by(documents.c.created_at.nulls_last(), documents.c.reddit_id)
     )
     frame = typed_documents(read_frame(connection, query))
-    return frame.astype({"asking_cue": "float64", "selling_cue": "float64", "keyword_hits": "float64"})
+    numbers = dict.fromkeys(("asking_cue", "selling_cue", "keyword_hits"), "float64")
+    return frame.astype({**numbers, "stored_outcome": object, "stored_gate": object})
+
+
+def _of_document(table: sa.Table) -> sa.ColumnElement[bool]:
+    return (table.c.campaign_id == documents.c.campaign_id) & (table.c.reddit_id == documents.c.reddit_id)
 
 
 def read_texts(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
