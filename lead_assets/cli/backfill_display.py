@@ -90,10 +90,10 @@ class LivePicture:
         return table
 
 
-def _bar(backfill: Backfill) -> ProgressBar:
-    return ProgressBar(
-        total=max(1, len(backfill.campaigns)), completed=len(backfill.of_state(*ENDED)), width=40, pulse=False
-    )
+def _bar(backfill: Backfill) -> RenderableType:
+    row = Table.grid()  # a bar alone does not end its line
+    row.add_row(ProgressBar(total=max(1, len(backfill.campaigns)), completed=len(backfill.of_state(*ENDED)), width=40))
+    return row
 
 
 class Lines:

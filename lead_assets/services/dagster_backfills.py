@@ -271,13 +271,14 @@ class DagsterBackfills:
         return _expected(answer, "LaunchBackfillSuccess")["backfillId"]
 
     def cancel(self, backfill_id: str) -> None:
-        """Ask for a backfill's end: its runs are ended, and no more are started.
+        """Ask for a backfill's end: its runs are ended, and no more are started. One that is over stays as it ended.
 
         Raises:
             InvalidInput: there is no such backfill.
             DagsterRefused: it cannot be cancelled.
         """
-        self.look(backfill_id)
+        if self.look(backfill_id).over:
+            return
         _expected(self._service.ask(_CANCEL, {"id": backfill_id})["cancelPartitionBackfill"], "CancelBackfillSuccess")
 
     def look(self, backfill_id: str) -> Backfill:
