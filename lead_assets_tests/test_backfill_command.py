@@ -1,8 +1,9 @@
 """`lead-assets backfill` as far as it needs no Dagster: what it refuses, how it watches, what it prints."""
 
 import io
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lead_assets.domain.errors import DagsterUnavailable, InvalidInput
 from lead_assets.services.dagster_backfills import Backfill, CampaignRun, DagsterBackfills
 from lead_assets.services.dagster_service import DagsterService
 from lead_assets_tests.conftest import write_archive
+from lead_assets_tests.dagster_answers import Answering, backfill, run
 
 FREE_OF_SERVERS = "http://127.0.0.1:9"
 
@@ -155,6 +157,53 @@ def test_a_dagster_that_stays_away_ends_the_watching_with_how_to_go_on() -> None
         pytest.raises(DagsterUnavailable, match="lead-assets backfill --watch abc"),
     ):
         watch(Restarting(service, ["queued", *["lost"] * 1_000_000]), "abc", Shown(), patience_seconds=0.05)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_campaigns_that_did_not_get_through_are_told_and_exit_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = backfill(run("crm", "CANCELED"), names=["crm", "shop"], status="CANCELED")
+    for arguments in ([], ["--json"]):
+        monkeypatch.setattr("lead_assets.cli.backfilling.DagsterService", lambda _: Answering(ended, ended))
+        result = CliRunner().invoke(main, ["backfill", "--watch", "abc", *arguments], catch_exceptions=False)
+        assert result.exit_code == 1
+        assert "Error: 2 of 2 campaigns did not get through" in result.stderr
+        if arguments:
+            states = {one: state["state"] for one, state in json.loads(result.stdout)["campaigns"].items()}
+            assert states == {"crm": "canceled", "shop": "canceled"}
+        else:
+            assert "crm: canceled. Its run was ended." in result.stdout
+            assert "shop: canceled. Never started." in result.stdout
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_backfill_that_was_cancelled_by_this_command_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = backfill(run("crm", "STARTED"), names=["crm"])
+    ended = backfill(run("crm", "CANCELED"), names=["crm"], status="CANCELED")
+    service = Answering(running, {"cancelPartitionBackfill": {"__typename": "CancelBackfillSuccess"}}, running, ended)
+    monkeypatch.setattr("lead_assets.cli.backfilling.DagsterService", lambda _: service)
+    result = CliRunner().invoke(main, ["backfill", "--cancel", "abc"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "Backfill abc: 1 canceled of 1 campaigns." in result.stdout
+
+
+class Interrupted(Answering):
+    """A service whose user presses Ctrl-C while it is asked."""
+
+    def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        if not self.answers:
+            raise KeyboardInterrupt
+        return super().ask(query, variables)
+
+
+def test_ctrl_c_ends_the_watching_and_says_how_to_go_on_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Interrupted(backfill(run("crm", "STARTED"), names=["crm"]))
+    monkeypatch.setattr("lead_assets.cli.backfilling.DagsterService", lambda _: service)
+    result = CliRunner().invoke(main, ["backfill", "--watch", "abc"], catch_exceptions=False)
+    assert result.exit_code == 130
+    assert result.stderr == (
+        "The backfill goes on. Watch it with `lead-assets backfill --watch abc`, or at "
+        "http://dagster.test:3000/runs/b/abc\n"
+    )
 
 
 def test_without_a_terminal_each_change_is_a_line() -> None:

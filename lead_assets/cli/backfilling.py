@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 from rich.live import Live
-from rich.table import Table
 
 from lead_assets.automation.jobs import BACKFILL_JOB
 from lead_assets.campaign_files import list_campaigns
@@ -23,6 +22,7 @@ from lead_assets.domain.backfill import (
     IN_FLIGHT,
     REQUEST_TAG,
     Plan,
+    State,
     content_digest,
     make_plan,
     request_digest,
@@ -93,7 +93,7 @@ def backfill(
             if canceled:
                 backfills.cancel(canceled)
             known = backfills.look(watched or canceled or "")
-            _follow(backfills, known.id, as_json, {})
+            _follow(backfills, known.id, as_json, {}, expected=("canceled",) if canceled else ())
             return
         request = make_request(campaign_ids, every, given_config(source, path, as_of, assignments))
         plan = find_missing(backfills, request, again)
@@ -296,8 +296,14 @@ def how_to_watch(backfills: DagsterBackfills, backfill_id: str) -> str:
     )
 
 
-def _follow(backfills: DagsterBackfills, backfill_id: str, as_json: bool, extra: Mapping[str, Any]) -> None:
-    """Watch a backfill to its end and print how it ended.
+def _follow(
+    backfills: DagsterBackfills,
+    backfill_id: str,
+    as_json: bool,
+    extra: Mapping[str, Any],
+    expected: tuple[State, ...] = (),
+) -> None:
+    """Watch a backfill to its end and print how it ended; campaigns that end in an ``expected`` state are no failure.
 
     Raises:
         CampaignsFailed: not all of it succeeded.
@@ -313,8 +319,14 @@ def _follow(backfills: DagsterBackfills, backfill_id: str, as_json: bool, extra:
         echo_json(_outcome(backfills, ended, reasons) | dict(extra))
     else:
         _print_outcome(ended, reasons)
-    if reasons or ended.error:
-        raise CampaignsFailed(_failed_sentence(backfills, ended, reasons))
+    wrong = [one for one in reasons if ended.campaigns[one].state not in expected]
+    if wrong:
+        raise CampaignsFailed(
+            f"{len(wrong)} of {len(ended.campaigns)} campaigns did not get through; the same command again runs only "
+            f"what is missing. {backfills.link(backfill_id)}"
+        )
+    if ended.error:
+        raise CampaignsFailed(f"Dagster ended the backfill: {ended.error}")
 
 
 @contextmanager
@@ -359,7 +371,7 @@ def watch(
 def _reason(backfills: DagsterBackfills, ended: Backfill, campaign_id: str) -> str:
     run = ended.campaigns[campaign_id]
     if run.state == "canceled":
-        return "Cancelled." if run.run_id else f"Never started{f': {ended.error}' if ended.error else '.'}"
+        return "Its run was ended." if run.run_id else f"Never started{f': {ended.error}' if ended.error else '.'}"
     assert run.run_id is not None
     try:
         return backfills.failure(run.run_id)
@@ -386,19 +398,6 @@ def _outcome(backfills: DagsterBackfills, ended: Backfill, reasons: Mapping[str,
 
 def _print_outcome(ended: Backfill, reasons: Mapping[str, str]) -> None:
     console.print(f"Backfill {ended.id}: {counts(ended)} of {len(ended.campaigns)} campaigns.", soft_wrap=True)
-    if not reasons:
-        return
-    table = Table(box=None, pad_edge=False, show_header=False)
     for campaign_id, reason in reasons.items():
         state = ended.campaigns[campaign_id].state
-        table.add_row(cell(state), cell(campaign_id), cell(reason), style=STYLES[state])
-    console.print(table)
-
-
-def _failed_sentence(backfills: DagsterBackfills, ended: Backfill, reasons: Mapping[str, str]) -> str:
-    if not reasons:
-        return f"Dagster ended the backfill: {ended.error}"
-    return (
-        f"{len(reasons)} of {len(ended.campaigns)} campaigns did not get through; mend them and run the same command "
-        f"again, which runs only those. {backfills.link(ended.id)}"
-    )
+        console.print(cell(f"{campaign_id}: {state}. {reason}"), style=STYLES[state], soft_wrap=True)

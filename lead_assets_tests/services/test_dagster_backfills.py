@@ -1,55 +1,16 @@
 """Dagster's answers about backfills as our types. The questions are put to a real Dagster in the integration tests."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from lead_assets.domain.errors import DagsterRefused, InvalidInput
 from lead_assets.services.dagster_backfills import DagsterBackfills
-from lead_assets.services.dagster_service import DagsterService
-
-
-class Answering(DagsterService):
-    """Gives the answers that it was made with, one after the other."""
-
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        super().__init__("http://dagster.test:3000/")
-        self.answers = list(answers)
-        self.asked: list[dict[str, Any]] = []
-
-    def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        self.asked.append({"query": query, **(variables or {})})
-        return self.answers.pop(0)
+from lead_assets_tests.dagster_answers import Answering, backfill, run
 
 
 def backfills(*answers: dict[str, Any]) -> DagsterBackfills:
     return DagsterBackfills(Answering(*answers), partitions_name="campaigns")
-
-
-def run(campaign_id: str, status: str, run_id: str = "r", **tags: str) -> dict[str, Any]:
-    all_tags = {"dagster/partition": campaign_id, **{name.replace("__", "/"): value for name, value in tags.items()}}
-    return {
-        "runId": run_id,
-        "status": status,
-        "startTime": 100.0,
-        "endTime": 107.5,
-        "tags": [{"key": key, "value": value} for key, value in all_tags.items()],
-    }
-
-
-def backfill(*runs: dict[str, Any], status: str = "REQUESTED", names: list[str] | None = None) -> dict[str, Any]:
-    return {
-        "partitionBackfillOrError": {
-            "__typename": "PartitionBackfill",
-            "id": "abc",
-            "status": status,
-            "partitionNames": names,
-            "tags": [{"key": "lead_assets/request", "value": "d1"}],
-            "error": None,
-            "runs": list(runs),
-        }
-    }
 
 
 def test_each_campaign_is_where_its_newest_run_is() -> None:
@@ -95,6 +56,12 @@ def test_an_unknown_backfill_is_the_users_mistake() -> None:
     answer = {"partitionBackfillOrError": {"__typename": "BackfillNotFoundError", "message": "x"}}
     with pytest.raises(InvalidInput, match="has no backfill 'abc'"):
         backfills(answer).look("abc")
+
+
+def test_a_backfill_that_is_over_is_not_cancelled() -> None:
+    service = Answering(backfill(run("crm", "SUCCESS"), names=["crm"]))
+    DagsterBackfills(service, partitions_name="campaigns").cancel("abc")
+    assert len(service.asked) == 1, "Dagster would call it canceled from then on"
 
 
 def test_a_refusal_is_told_in_dagsters_own_first_line() -> None:
