@@ -11,7 +11,7 @@ from lead_assets.assets.extract import extracted_leads, extractions_grounded
 from lead_assets.assets.index import index_matches_documents, typesense_index
 from lead_assets.assets.persist import leads, leads_complete
 from lead_assets.assets.rank import ranked_candidates
-from lead_assets.automation.jobs import campaign_job, deletion_sweep, weekly_deletion_sweep
+from lead_assets.automation.jobs import campaign_backfill, campaign_job, deletion_sweep, weekly_deletion_sweep
 from lead_assets.automation.sensors import build_sensors
 from lead_assets.resources import build_resources
 
@@ -30,7 +30,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     return dg.Definitions(
         assets=assets,
         asset_checks=[index_matches_documents, embeddings_complete, extractions_grounded, leads_complete],
-        jobs=[campaign_job, deletion_sweep],
+        jobs=[campaign_job, campaign_backfill, deletion_sweep],
         schedules=[weekly_deletion_sweep],
         sensors=build_sensors(),
         executor=dg.in_process_executor,

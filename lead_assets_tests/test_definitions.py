@@ -65,10 +65,28 @@ def test_every_check_is_partitioned_and_gates_block() -> None:
         assert node.blocking == (key.name in [*CRAWL_GATES, *RANK_GATES, "source_complete"])
 
 
-def test_one_job_runs_all_of_it_in_one_process() -> None:
-    job = defs.resolve_job_def("campaign_job")
+@pytest.mark.parametrize("name", ["campaign_job", "campaign_backfill"])
+def test_a_job_runs_all_of_it_in_one_process(name: str) -> None:
+    job = defs.resolve_job_def(name)
     assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(GRAPH)
     assert job.executor_def.name == "in_process"
+
+
+def test_runs_of_a_backfill_take_its_config_and_say_what_the_campaigns_file_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster gives them the backfill's config only where the partition has none of its own."""
+    monkeypatch.setenv("LEAD_ASSETS_CAMPAIGNS", str(tmp_path))
+    file = tmp_path / "crm.yaml"
+    file.write_text("name: x\nproduct: y\nkeywords: [crm]\n")
+    config = defs.resolve_job_def("campaign_backfill").partitioned_config
+    assert config is not None
+    assert not config.get_run_config_for_partition_key("crm")
+    before = config.get_tags_for_partition_key("crm")["lead_assets/content"]
+    file.write_text("name: x\nproduct: y\nkeywords: [crm, invoices]\n")
+    assert config.get_tags_for_partition_key("crm")["lead_assets/content"] != before
+    file.write_text("name: [\n")
+    assert "lead_assets/content" not in config.get_tags_for_partition_key("crm"), "the run says what is wrong with it"
 
 
 def test_the_launchpad_shows_every_setting_with_its_meaning_and_default() -> None:

@@ -1,16 +1,20 @@
-"""The jobs: the whole graph for one campaign, and the weekly sweep of what was deleted on Reddit."""
+"""The jobs: the whole graph for one campaign, the same for backfills, and the weekly sweep of what was deleted."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from lead_assets.assets.stages import GROUP
 from lead_assets.assets.sweep import sweep_deletions
-from lead_assets.domain.errors import LeadAssetsError, SourceNotFound
+from lead_assets.campaign_files import find_campaign
+from lead_assets.domain.backfill import CONTENT_TAG, content_digest
+from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError, SourceNotFound
 from lead_assets.partitions import campaigns
 from lead_assets.resources import Environment, RunSettings
 
 JOB = "campaign_job"
+BACKFILL_JOB = "campaign_backfill"
 SWEEP_JOB = "deletion_sweep"
 EVERY_MONDAY_MORNING = "0 4 * * 1"
 
@@ -35,6 +39,32 @@ campaign_job = dg.define_asset_job(
         "Find leads for one campaign: crawl, index, embed, rank, extract, persist.\n\n"
         "To change thresholds for one run: Materialize all ▾, Open launchpad, choose the campaign; all its settings "
         "are in the editor. What a run changes in the stored leads stays until the next run."
+    ),
+)
+
+
+def content_tag(campaign_id: str) -> Mapping[str, str]:
+    """The tag of a run of a backfill that says which content of the campaign's file it was for."""
+    try:
+        return {CONTENT_TAG: content_digest(find_campaign(Environment.read().campaigns, campaign_id))}
+    except CampaignInvalid:
+        return {}  # the run itself says what is wrong with the campaign
+
+
+# A backfill of a job gives its runs each partition's own config and, only where that is empty, the config that came
+# with the backfill: `campaign_job`, whose launchpad is filled with every setting, would not hear of --source or --set.
+campaign_backfill = dg.define_asset_job(
+    BACKFILL_JOB,
+    selection=dg.AssetSelection.groups(GROUP),
+    config=dg.PartitionedConfig(
+        partitions_def=campaigns,
+        run_config_for_partition_key_fn=lambda _: {},
+        tags_for_partition_key_fn=content_tag,
+    ),
+    executor_def=dg.in_process_executor,
+    description=(
+        "The graph of `campaign_job`, for `lead-assets backfill`: what a backfill changes (source, archive, day, "
+        "settings) counts for all its campaigns, and everything else is as each campaign's file says."
     ),
 )
 

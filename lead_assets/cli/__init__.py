@@ -7,6 +7,7 @@ from typing import Any
 import click
 from dotenv import load_dotenv
 
+from lead_assets.cli.backfilling import backfill
 from lead_assets.cli.campaigns import campaigns
 from lead_assets.cli.evaluating import evaluate_command
 from lead_assets.cli.reading import candidates, explain, export, leads
@@ -68,6 +69,7 @@ for command in (
     env,
     dev,
     run,
+    backfill,
     demo,
     leads,
     candidates,

@@ -41,6 +41,9 @@ from lead_assets.storage.statistics import read_funnel
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
 
 
+source_option = click.option("--source", help="Where documents come from in this run: reddit, arctic_shift or archive.")
+path_option = click.option("--path", type=click.Path(path_type=Path), help="The archive file (.ndjson or .zst).")
+as_of_option = click.option("--as-of", help="Day as of which ages are judged, such as 2026-01-31.")
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for this run, repeatable."
 )
@@ -56,9 +59,9 @@ class RunInterrupted(LeadAssetsError):
 
 @click.command()
 @campaign_argument
-@click.option("--source", help="Where documents come from in this run: reddit, arctic_shift or archive.")
-@click.option("--path", type=click.Path(path_type=Path), help="The archive file (.ndjson or .zst).")
-@click.option("--as-of", help="Day as of which ages are judged, such as 2026-01-31.")
+@source_option
+@path_option
+@as_of_option
 @set_option
 @json_option
 def run(
@@ -70,19 +73,31 @@ def run(
     as_json: bool,
 ) -> None:
     """Find leads for CAMPAIGN: materialize the whole graph, and print the funnel."""
+    config = given_config(source, path, as_of, assignments)
+    require_servers()
+    outcome = run_campaign(campaign_id, config)
+    if as_json:
+        echo_json(outcome)
+        return
+    print_funnel(outcome)
+    console.print(f"Leads: lead-assets leads {campaign_id}    One document: lead-assets explain {campaign_id} ID")
+
+
+def given_config(
+    source: str | None, path: Path | None, as_of: str | None, assignments: tuple[str, ...]
+) -> dict[str, Any]:
+    """The config of ``run_settings`` that the options give; only what was given is in it.
+
+    Raises:
+        InvalidInput: an option has no value.
+    """
     config: dict[str, Any] = {
         "source": source,
         "archive_path": str(path.absolute()) if path else None,
         "as_of": as_of,
         **assigned(assignments),
     }
-    require_servers()
-    outcome = run_campaign(campaign_id, {key: value for key, value in config.items() if value is not None})
-    if as_json:
-        echo_json(outcome)
-        return
-    print_funnel(outcome)
-    console.print(f"Leads: lead-assets leads {campaign_id}    One document: lead-assets explain {campaign_id} ID")
+    return {name: value for name, value in config.items() if value is not None}
 
 
 def assigned(assignments: tuple[str, ...]) -> dict[str, Any]:

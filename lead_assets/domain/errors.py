@@ -12,6 +12,7 @@ LeadAssetsError
 │   ├── EndpointUnavailable OpenAI, or a server like it: no key, no credit, no such model, no answer
 │   ├── DagsterUnavailable  Dagster's web server
 │   └── LocalServerFailed   an embedded server that did not start
+├── DagsterRefused          Dagster answers, but does not do what it was asked
 ├── CampaignBusy            another run holds the campaign's lock
 ├── SourceFailed            a crawl that could not go on
 │   └── LookUpFailed        facts that could not be had: the batch is left unjudged
@@ -63,6 +64,10 @@ class EndpointUnavailable(Unavailable):
 
 class DagsterUnavailable(Unavailable):
     """Dagster's web server does not answer, or something else answers in its place."""
+
+
+class DagsterRefused(LeadAssetsError):
+    """Dagster's web server answers, and refuses; the message has its own words."""
 
 
 class LocalServerFailed(Unavailable):

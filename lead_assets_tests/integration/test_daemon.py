@@ -1,19 +1,14 @@
 """Runs by itself, for real: daemon and web server as processes, on real servers, with nobody at the keyboard."""
 
-import contextlib
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dagster as dg
-import psutil
 import pytest
 import yaml
 from dagster_graphql import DagsterGraphQLClient
@@ -21,10 +16,9 @@ from dagster_graphql import DagsterGraphQLClient
 from lead_assets import local
 from lead_assets.storage.database import Database
 from lead_assets.storage.statistics import read_campaign_stats
-from lead_assets_tests.conftest import PROJECT
+from lead_assets_tests.integration.dagster_dev import dagster_dev, eventually, installation
 from lead_assets_tests.reddit_server import Corpus, RedditServer
 
-PATIENCE_SECONDS = 240
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -40,19 +34,6 @@ def asking(number: int) -> dict[str, Any]:
         "num_comments": 0,
         "subreddit_subscribers": 50_000,
     }
-
-
-T = TypeVar("T")
-
-
-def eventually(found: Callable[[], T | None], what: str) -> T:
-    """What ``found`` gives once it gives something."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(0.5)
-    raise AssertionError(f"{what} did not happen within {PATIENCE_SECONDS} seconds")
 
 
 @dataclass
@@ -86,59 +67,23 @@ class Service:
 def service(
     tmp_path: Path, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Service]:
-    (tmp_path / "campaigns").mkdir()
+    environment = installation(tmp_path, database_url, servers)
     content = {"name": "CRM", "product": "A simple CRM for small businesses.", "keywords": ["crm"]}
     for campaign_id, keys in {"minutely": {"schedule": "* * * * *"}, "by_hand": {}}.items():
         (tmp_path / "campaigns" / f"{campaign_id}.yaml").write_text(yaml.safe_dump(content | keys))
     with RedditServer(Corpus(posts=map(asking, range(5)))) as reddit:
-        for name, value in {
-            "DATABASE_URL": database_url,
-            "TYPESENSE_URL": servers.typesense_url,
-            "TYPESENSE_API_KEY": servers.typesense_api_key,
-            "LEAD_ASSETS_HOME": str(tmp_path / "home"),
-            "LEAD_ASSETS_CAMPAIGNS": str(tmp_path / "campaigns"),
-            "DAGSTER_HOME": str(PROJECT),
+        environment |= {
             "REDDIT_URL": reddit.url,
             "REDDIT_CLIENT_ID": reddit.client_id,
             "REDDIT_CLIENT_SECRET": reddit.client_secret,
             "REDDIT_USER_AGENT": "linux:lead.assets.tests:v1",
-        }.items():
+        }
+        for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        port = _free_port()
-        command = [str(Path(sys.executable).parent / "lead-assets"), "dev", "--port", str(port)]
-        with (tmp_path / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True)
-        try:
-            eventually(lambda: _answers(port), "the web server's start")
-            with dg.DagsterInstance.get() as instance:
-                database = Database(database_url)
-                yield Service(instance, database, DagsterGraphQLClient("127.0.0.1", port_number=port), reddit)
-                database.close()
-        finally:
-            _stop(process)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the service and all that it started."""
-    family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
-    process.send_signal(signal.SIGINT)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=30)
-    for pid in family:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
+        with dagster_dev(tmp_path) as port, dg.DagsterInstance.get() as instance:
+            database = Database(database_url)
+            yield Service(instance, database, DagsterGraphQLClient("127.0.0.1", port_number=port), reddit)
+            database.close()
 
 
 # Dagster's own client speaks to its transport in a way that is going out of use.
