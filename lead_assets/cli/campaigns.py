@@ -1,6 +1,7 @@
 """``campaigns list|new|validate``: the campaign files."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -9,7 +10,7 @@ import yaml
 from rich.table import Table
 
 from lead_assets.campaign_files import CampaignFile, list_campaigns, read_campaign
-from lead_assets.cli.state import cell, console, echo_json, json_option
+from lead_assets.cli.state import cell, console, echo_json, json_option, next_due_text
 from lead_assets.domain.campaign import CAMPAIGN_ID, SourceName
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
 from lead_assets.resources import Environment
@@ -34,8 +35,19 @@ subreddits: {{include: [{subreddits}], exclude: []}}
 exclude_authors: [AutoModerator]
 # reddit needs REDDIT_CLIENT_ID, _SECRET and _USER_AGENT; arctic_shift needs subreddits; archive needs a file.
 source: {source}
-{archive}# Any setting of README.md, "Settings", for this campaign only.
+{archive}# When to run by itself while `lead-assets dev` runs: a cron line on this clock; enabled: false pauses it.
+{schedule}# Any setting of README.md, "Settings", for this campaign only.
 settings: {{}}
+"""
+
+
+UNSCHEDULED = """\
+# schedule: "0 8 * * *"
+# timezone: Europe/Berlin
+"""
+SCHEDULED = """\
+schedule: {schedule}
+timezone: {timezone}
 """
 
 
@@ -56,12 +68,14 @@ def list_(as_json: bool) -> None:
         echo_json([_record(file) for file in files])
         return
     table = Table()
-    for column in ("campaign", "name", "source", "keywords", "state"):
+    for column in ("campaign", "source", "keywords", "next run", "state"):
         table.add_column(column)
+    now = datetime.now(UTC)
     for file in files:
         campaign = file.campaign
         if campaign:
-            table.add_row(file.id, cell(campaign.name), campaign.source, cell(", ".join(campaign.keywords), 60), "ok")
+            keywords = cell(", ".join(campaign.keywords), 60)
+            table.add_row(file.id, campaign.source, keywords, next_due_text(campaign, now) or "by hand", "ok")
         else:
             table.add_row(file.id, "", "", "", cell(file.error))
     console.print(table)
@@ -96,6 +110,8 @@ def validate(paths: tuple[Path, ...]) -> None:
 @click.option("--subreddit", "subreddits", multiple=True, help="A subreddit to look at, repeatable; none means all.")
 @click.option("--source", type=click.Choice(SOURCES), help="Where documents come from; archive where a file is given.")
 @click.option("--archive", help="An archive file to search (.ndjson or .zst).")
+@click.option("--schedule", help="When to run by itself: a cron line such as '0 8 * * *'.")
+@click.option("--timezone", default="UTC", show_default=True, help="The clock of --schedule, such as Europe/Berlin.")
 def new(
     campaign_id: str | None,
     product: str | None,
@@ -103,6 +119,8 @@ def new(
     subreddits: tuple[str, ...],
     source: str | None,
     archive: str | None,
+    schedule: str | None,
+    timezone: str,
 ) -> None:
     """Write a new campaign file; asks for what is not given."""
     folder = Environment.read().campaigns
@@ -127,6 +145,7 @@ def new(
         subreddits=", ".join(map(_scalar, places)),
         source=origin,
         archive=_archive_part(archive) if origin == "archive" else "",
+        schedule=_schedule_part(schedule, timezone),
     )
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -136,6 +155,14 @@ def new(
         path.unlink()
         raise
     console.print(f"Wrote {path}. Find leads: lead-assets run {chosen}", soft_wrap=True, markup=False)
+    if schedule:
+        console.print("It runs by itself under `lead-assets dev`; where that runs already: lead-assets reload")
+
+
+def _schedule_part(schedule: str | None, timezone: str) -> str:
+    if schedule is None:
+        return UNSCHEDULED
+    return SCHEDULED.format(schedule=_scalar(schedule), timezone=_scalar(timezone))
 
 
 def _asked_list(question: str) -> list[str]:

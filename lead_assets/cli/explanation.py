@@ -38,8 +38,8 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
         found["extractions"]["is_current"] = found["extractions"]["request_key"] in _keys_now(found["documents"], brief)
     if found["documents"] is None and found["rejections"] is None:
         raise InvalidInput(
-            f"Campaign {campaign_id} has not met {reddit_id}; give a fullname such as t3_abc123 of a crawled document "
-            "(it may also match no keyword, or be excluded)."
+            f"Campaign {campaign_id} has not met {reddit_id}; give a link or a fullname such as t3_abc123 of a crawled "
+            "document (it may also match no keyword, or be excluded)."
         )
     about = found["documents"] or found["rejections"]
     assert about is not None

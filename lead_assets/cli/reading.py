@@ -22,7 +22,7 @@ from lead_assets.cli.state import (
     known_campaign,
     opened_database,
 )
-from lead_assets.domain.document import short_url, to_rows
+from lead_assets.domain.document import fullname_in, short_url, to_rows
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.reporting import safe_cell
 from lead_assets.resources import parse_day
@@ -179,8 +179,11 @@ def _text(value: Any) -> Any:
 @click.argument("reddit_id", metavar="ID")
 @json_option
 def explain(campaign_id: str, reddit_id: str, as_json: bool) -> None:
-    """Tell everything about one document of CAMPAIGN: each gate, each score, and what was read."""
-    explanation = explain_document(known_campaign(campaign_id).id, reddit_id)
+    """Tell everything about one document of CAMPAIGN: each gate, each score, and what was read.
+
+    ID is a fullname (t3_abc123), a post's id, or a link.
+    """
+    explanation = explain_document(known_campaign(campaign_id).id, fullname_in(reddit_id))
     if as_json:
         echo_json(explanation)
     else:

@@ -7,6 +7,7 @@ import socket
 import sys
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from rich.table import Table
@@ -16,7 +17,7 @@ from lead_assets.assets.index import repair
 from lead_assets.campaign_files import list_campaigns
 from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError
-from lead_assets.resources import Environment
+from lead_assets.resources import DAGSTER_URL, Environment
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 from lead_assets.storage.statistics import read_campaign_stats
@@ -120,13 +121,14 @@ def env() -> None:
 
 
 @click.command()
-@click.option("--port", default=3000, show_default=True, help="Port of the web server.")
+@click.option("--port", type=int, help="Port of the web server (default: that of DAGSTER_URL, else 3000).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no login.")
-def dev(port: int, host: str) -> None:
+def dev(port: int | None, host: str) -> None:
     """Serve the Dagster UI with its daemon, on the embedded servers or your own."""
+    environment = Environment.read()
+    port = port or urlsplit(environment.dagster_url).port or urlsplit(DAGSTER_URL).port or 0
     _require_free_port(host, port)
     bring_up()
-    environment = Environment.read()
     set_variables(environment)
     console.print(f"Campaigns: {', '.join(valid_campaigns()) or 'none yet; add one with `lead-assets campaigns new`'}.")
     os.chdir(environment.project)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lead_assets.campaign_files import find_campaign
 from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.schedule import next_due
 from lead_assets.resources import Environment
 from lead_assets.services.search import SearchIndex
 from lead_assets.storage.database import Database
@@ -75,6 +76,14 @@ def opened_index() -> Iterator[SearchIndex]:
         yield index
     finally:
         index.close()
+
+
+def next_due_text(campaign: Campaign, now: datetime) -> str:
+    """When the campaign runs by itself next, on its own clock; empty where it never does."""
+    if campaign.schedule is None:
+        return ""
+    moment = next_due(campaign, now)
+    return f"{moment:%a %Y-%m-%d %H:%M} {campaign.timezone}" if moment else "paused"
 
 
 def echo_json(value: Any) -> None:

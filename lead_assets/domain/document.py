@@ -28,6 +28,10 @@ _FULLNAME = re.compile(r"t[13]_[0-9a-z]{1,13}")
 _SUBREDDIT_FULLNAME = re.compile(r"t5_[0-9a-z]{1,13}")
 _AUTHOR_FULLNAME = re.compile(r"t2_[0-9a-z]{1,13}")
 _PERMALINK = re.compile(r"(?:https?://(?:www\.|old\.)?reddit\.com)?(/(?:r|u|user)/[\w./%-]{1,300})")
+_ID = re.compile(r"[0-9a-z]{1,13}")
+_LINK = re.compile(
+    r"redd\.it/(?P<short>[0-9a-z]{1,13})|/comments/(?P<post>[0-9a-z]{1,13})(?:/[^/]*(?:/(?P<comment>[0-9a-z]{1,13}))?)?"
+)
 _SLUG = re.compile(r"(/comments/\w+/)[^/]+/(?=\w+/?$)")
 # Control characters and lone surrogates: PostgreSQL refuses some, terminals obey others, none is text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -220,6 +224,13 @@ def _time(value: object) -> datetime | None:
 def short_url(reddit_id: str, url: str) -> str:
     """A link without the post's title in it: Reddit's own short one of a post, or a comment's without the slug."""
     return f"https://redd.it/{reddit_id[3:]}" if reddit_id.startswith("t3_") else _SLUG.sub(r"\1_/", url)
+
+
+def fullname_in(text: str) -> str:
+    """The fullname that ``text`` names: a fullname, a post's id, or a link to a post or comment; else ``text``."""
+    if match := _LINK.search(text):
+        return f"t1_{match['comment']}" if match["comment"] else f"t3_{match['post'] or match['short']}"
+    return f"t3_{text}" if _ID.fullmatch(text) else text
 
 
 def _url(permalink: object, reddit_id: str, post_id: str | None) -> str:

@@ -18,6 +18,7 @@ from lead_assets.domain.document import (
     MalformedDocument,
     clean,
     from_reddit,
+    fullname_in,
     merge_repeats,
     own_texts,
     to_frame,
@@ -531,3 +532,22 @@ def test_cleaning_a_clean_text_changes_nothing_but_entities(text: str) -> None:
     once = clean(text.replace("&", ""), 100)
 
     assert clean(once, 100) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "fullname"),
+    [
+        ("t3_1abc", "t3_1abc"),
+        ("t1_xyz", "t1_xyz"),
+        ("1abc", "t3_1abc"),
+        ("https://redd.it/1abc", "t3_1abc"),
+        ("https://www.reddit.com/r/sales/comments/1abc/a_title/", "t3_1abc"),
+        ("https://www.reddit.com/r/sales/comments/1abc", "t3_1abc"),
+        ("https://old.reddit.com/comments/1abc/_/xyz/?context=3", "t1_xyz"),
+        ("/r/sales/comments/1abc/a_title/xyz", "t1_xyz"),
+        ("no such thing!", "no such thing!"),
+        ("", ""),
+    ],
+)
+def test_a_fullname_is_found_in_what_people_paste(text: str, fullname: str) -> None:
+    assert fullname_in(text) == fullname

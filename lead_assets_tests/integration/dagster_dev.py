@@ -59,7 +59,7 @@ def dagster_dev(folder: Path) -> Iterator[int]:
         eventually(lambda: answers(port), "the web server's start")
         yield port
     finally:
-        _stop(process)
+        stop(process)
 
 
 def free_port() -> int:
@@ -73,7 +73,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End the service and all that it started."""
     family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
     process.send_signal(signal.SIGINT)

@@ -1,0 +1,36 @@
+"""``reload``: new scheduled campaigns get their sensors in a Dagster that runs."""
+
+from datetime import UTC, datetime
+
+import click
+from rich.table import Table
+
+from lead_assets.campaign_files import CampaignFile, list_campaigns
+from lead_assets.cli.state import cell, console, echo_json, json_option, next_due_text
+from lead_assets.resources import Environment
+from lead_assets.services.dagster_definitions import reload_definitions, sensor_states
+from lead_assets.services.dagster_service import DagsterService
+
+
+@click.command()
+@json_option
+def reload(as_json: bool) -> None:
+    """Let the running Dagster read the definitions anew: each new scheduled campaign gets its sensor."""
+    environment = Environment.read()
+    with DagsterService(environment.dagster_url) as service:
+        reload_definitions(service)
+        states = sensor_states(service)
+        files = list_campaigns(environment.campaigns)
+        if as_json:
+            echo_json({"dagster": service.url, "sensors": states})
+            return
+        console.print(f"Dagster at {service.url} has read the definitions anew.", soft_wrap=True)
+        console.print(_table(states, files, datetime.now(UTC)))
+
+
+def _table(states: dict[str, bool], files: list[CampaignFile], now: datetime) -> Table:
+    due = {f"campaign_{file.id}": next_due_text(file.campaign, now) for file in files if file.campaign}
+    table = Table("sensor", "state", "next run")
+    for name, is_on in sorted(states.items()):
+        table.add_row(cell(name), "on" if is_on else "off", due.get(name, ""))
+    return table
