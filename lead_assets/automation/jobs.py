@@ -7,10 +7,9 @@ import dagster as dg
 from lead_assets.assets.stages import GROUP
 from lead_assets.assets.sweep import sweep_deletions
 from lead_assets.domain.errors import LeadAssetsError, SourceNotFound
-from lead_assets.partitions import campaigns
+from lead_assets.partitions import JOB, campaigns
 from lead_assets.resources import Environment, RunSettings
 
-JOB = "campaign_job"
 SWEEP_JOB = "deletion_sweep"
 EVERY_MONDAY_MORNING = "0 4 * * 1"
 

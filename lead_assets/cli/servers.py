@@ -124,7 +124,7 @@ def env() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no login.")
 def dev(port: int, host: str) -> None:
     """Serve the Dagster UI with its daemon, on the embedded servers or your own."""
-    _require_free_port(host, port)
+    require_free_port(host, port)
     bring_up()
     environment = Environment.read()
     set_variables(environment)
@@ -137,8 +137,12 @@ def dev(port: int, host: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606
 
 
-def _require_free_port(host: str, port: int) -> None:
-    """Dagster would stay without a web server, and its daemon would fight the one that runs."""
+def require_free_port(host: str, port: int) -> None:
+    """Told before anything starts: Dagster would stay without a web server, and its daemon would fight the other's.
+
+    Raises:
+        InvalidInput: somebody listens there already, or nobody may.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
