@@ -1,12 +1,14 @@
 """The API as it is served: uvicorn on a port, real PostgreSQL and Typesense, and for some Dagster's web server."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,25 +158,34 @@ def client(installed: Installation) -> Iterator[httpx.Client]:
 @contextmanager
 def dagster_webserver(variables: Mapping[str, str], port: int) -> Iterator[None]:
     """Dagster's web server without its daemon, so that what is queued stays queued."""
-    command = [sys.executable, "-m", "dagster_webserver", "-w", "workspace.yaml", "-p", str(port)]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), **variables}
-    process = subprocess.Popen(
-        command, env=environment, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    with process(["-m", "dagster_webserver", "-w", "workspace.yaml", "-p", str(port)], variables, port):
+        yield
+
+
+@contextmanager
+def process(arguments: Sequence[str], variables: Mapping[str, str], port: int) -> Iterator[None]:
+    """Python with ``arguments`` as a process that listens on ``port``; it and all that it starts end with the block."""
+    started = subprocess.Popen(
+        [sys.executable, *arguments],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), **variables},
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not _answers(port):
             assert time.monotonic() < deadline
-            assert process.poll() is None
+            assert started.poll() is None
             time.sleep(0.2)
         yield
     finally:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        process.terminate()
-        _, alive = psutil.wait_procs(family[1:], timeout=20)
-        for child in alive:
-            child.kill()
-        process.wait(timeout=20)
+        children = psutil.Process(started.pid).children(recursive=True)
+        started.send_signal(signal.SIGINT)
+        _, alive = psutil.wait_procs([psutil.Process(started.pid), *children], timeout=30)
+        for one in alive:
+            one.kill()
+        started.wait(timeout=30)
 
 
 def _answers(port: int) -> bool:
