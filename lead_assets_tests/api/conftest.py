@@ -155,6 +155,20 @@ def client(installed: Installation) -> Iterator[httpx.Client]:
         yield opened
 
 
+@pytest.fixture(scope="package")
+def untouched(
+    tmp_path_factory: pytest.TempPathFactory, servers: local.Servers, template_database: str
+) -> Iterator[httpx.Client]:
+    """Asks an API without tokens, without Dagster, with the campaigns crm and broken, for tests that change nothing."""
+    folder = tmp_path_factory.mktemp("untouched")
+    made = make_installation(folder, servers, template_database, f"http://127.0.0.1:{free_port()}")
+    made.campaign()
+    made.campaign("broken", keywords=[])
+    made.database.close()
+    with serving(made.variables) as url, httpx.Client(base_url=url, timeout=60) as opened:
+        yield opened
+
+
 @contextmanager
 def dagster_webserver(variables: Mapping[str, str], port: int) -> Iterator[None]:
     """Dagster's web server without its daemon, so that what is queued stays queued."""

@@ -78,13 +78,13 @@ def test_without_any_token_nobody_may_ask_an_api_that_other_machines_reach(insta
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[", "0.0.0.0"]
 )
-def test_a_name_that_somebody_points_at_this_machine_is_refused(client: httpx.Client, host: str) -> None:
-    assert client.get("/campaigns", headers={"Host": host}).status_code == 403
+def test_a_name_that_somebody_points_at_this_machine_is_refused(untouched: httpx.Client, host: str) -> None:
+    assert untouched.get("/campaigns", headers={"Host": host}).status_code == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000"])
-def test_the_names_of_this_machine_are_not(client: httpx.Client, host: str) -> None:
-    assert client.get("/campaigns", headers={"Host": host}).status_code == 200
+def test_the_names_of_this_machine_are_not(untouched: httpx.Client, host: str) -> None:
+    assert untouched.get("/campaigns", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ def test_the_names_of_this_machine_are_not(client: httpx.Client, host: str) -> N
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_a_web_page_may_not_start_a_run(client: httpx.Client, headers: dict[str, str]) -> None:
-    assert client.post("/campaigns/crm/run", headers=headers).status_code == 403
-    assert client.post("/campaigns/crm/run").status_code == 503, "only Dagster is missing"
+def test_a_web_page_may_not_start_a_run(untouched: httpx.Client, headers: dict[str, str]) -> None:
+    assert untouched.post("/campaigns/crm/run", headers=headers).status_code == 403
+    assert untouched.post("/campaigns/crm/run").status_code == 503, "only Dagster is missing"
 
 
-def test_a_page_of_our_own_may(client: httpx.Client) -> None:
-    own = {"Origin": str(client.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
-    assert client.get("/campaigns", headers=own).status_code == 200
+def test_a_page_of_our_own_may(untouched: httpx.Client) -> None:
+    own = {"Origin": str(untouched.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    assert untouched.get("/campaigns", headers=own).status_code == 200
 
 
-def test_no_page_may_read_answers(client: httpx.Client) -> None:
-    answer = client.get("/campaigns")
+def test_no_page_may_read_answers(untouched: httpx.Client) -> None:
+    answer = untouched.get("/campaigns")
     assert not [name for name in answer.headers if name.startswith("access-control-")]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"

@@ -118,8 +118,8 @@ def test_csv_without_a_lead_has_the_same_header(installed: Installation, client:
         {"cursor": "A" * 5000},
     ],
 )
-def test_a_wrong_value_is_told_in_a_sentence(client: httpx.Client, wrong: dict[str, str]) -> None:
-    answer = client.get(LEADS, params=wrong)
+def test_a_wrong_value_is_told_in_a_sentence(untouched: httpx.Client, wrong: dict[str, str]) -> None:
+    answer = untouched.get(LEADS, params=wrong)
     assert answer.status_code == 422
     (name,) = wrong
     assert answer.json()["error"].startswith(f"{name}: ")

@@ -65,26 +65,23 @@ def test_stats_are_the_funnel(installed: Installation, client: httpx.Client) -> 
 
 @pytest.mark.parametrize("path", ["/campaigns/{}/stats", "/campaigns/{}/leads"])
 @pytest.mark.parametrize("campaign_id", ["other", "CRM", "..", "%00", "%ED%A0%80", "%2e%2e%2fcrm", "a" * 5000])
-def test_an_unknown_campaign_is_404(installed: Installation, client: httpx.Client, path: str, campaign_id: str) -> None:
-    answer = client.get(path.format(campaign_id))
+def test_an_unknown_campaign_is_404(untouched: httpx.Client, path: str, campaign_id: str) -> None:
+    answer = untouched.get(path.format(campaign_id))
     assert answer.status_code == 404
     assert len(answer.json()["error"]) <= 500
-    assert str(installed.folder) not in answer.text
+    assert "/" not in answer.json()["error"], "where the campaigns lie on this machine is not said"
 
 
 @pytest.mark.parametrize("path", ["/campaigns/broken/stats", "/campaigns/broken/leads"])
-def test_a_broken_campaign_file_is_422_with_its_sentence(
-    installed: Installation, client: httpx.Client, path: str
-) -> None:
-    installed.campaign("broken", keywords=[])
-    answer = client.get(path)
+def test_a_broken_campaign_file_is_422_with_its_sentence(untouched: httpx.Client, path: str) -> None:
+    answer = untouched.get(path)
     assert answer.status_code == 422
     assert answer.json()["error"].startswith("campaigns/broken.yaml, line ")
 
 
-def test_what_there_is_not_has_the_same_shape(client: httpx.Client) -> None:
-    assert client.get("/nothing").json() == {"error": "Not Found."}
-    refused = client.delete("/campaigns")
+def test_what_there_is_not_has_the_same_shape(untouched: httpx.Client) -> None:
+    assert untouched.get("/nothing").json() == {"error": "Not Found."}
+    refused = untouched.delete("/campaigns")
     assert refused.status_code == 405
     assert refused.headers["allow"] == "GET"
     assert list(refused.json()) == ["error"]
@@ -148,15 +145,15 @@ def test_what_nobody_expected_is_500_without_a_word_of_it(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_is_too_large_is_413(client: httpx.Client, chunked: bool) -> None:
+def test_a_body_that_is_too_large_is_413(untouched: httpx.Client, chunked: bool) -> None:
     body = b" " * (64 * 1024 + 1)
     content = iter([body[:1000], body[1000:]]) if chunked else body
-    answer = client.post("/campaigns/crm/run", content=content, headers={"Content-Type": "application/json"})
+    answer = untouched.post("/campaigns/crm/run", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
 
 
-def test_a_body_that_never_comes_is_not_waited_for(client: httpx.Client) -> None:
-    with socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=30) as connection:
+def test_a_body_that_never_comes_is_not_waited_for(untouched: httpx.Client) -> None:
+    with socket.create_connection(("127.0.0.1", untouched.base_url.port or 0), timeout=30) as connection:
         head = b"POST /campaigns/crm/run HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n"
         connection.sendall(head)
         assert b"413" in connection.recv(100)
