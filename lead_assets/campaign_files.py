@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from lead_assets.domain.campaign import CAMPAIGN_ID, Archive, Campaign, Subreddits
-from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError
+from lead_assets.domain.errors import CampaignInvalid, CampaignUnknown, LeadAssetsError
 from lead_assets.domain.settings import WEIGHTS, Layer, resolve
 
 MAX_FILE_BYTES = 256 * 1024
@@ -82,7 +82,8 @@ def find_campaign(folder: Path, campaign_id: str) -> Campaign:
     """The campaign ``campaign_id`` of ``folder``.
 
     Raises:
-        CampaignInvalid: there is none, or its file does not validate.
+        CampaignUnknown: there is none.
+        CampaignInvalid: its file does not validate.
     """
     if CAMPAIGN_ID.fullmatch(campaign_id):
         for suffix in _SUFFIXES:
@@ -92,7 +93,7 @@ def find_campaign(folder: Path, campaign_id: str) -> Campaign:
     ids = [path.stem for path in _paths(folder)]
     close = difflib.get_close_matches(campaign_id, ids, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(ids[:10]) or 'none yet'}."
-    raise CampaignInvalid(f"There is no campaign {campaign_id!r} in {folder}; {hint}")
+    raise CampaignUnknown(f"There is no campaign {campaign_id!r} in {folder}; {hint}")
 
 
 def read_campaign(path: Path) -> Campaign:

@@ -1,5 +1,16 @@
-"""The one partitioning: a partition is a campaign, its key the campaign's id."""
+"""The one partitioning: a partition is a campaign, its key the campaign's id; and how its runs are found in Dagster."""
 
 import dagster as dg
 
 campaigns = dg.DynamicPartitionsDefinition(name="campaigns")
+
+JOB = "campaign_job"
+PARTITION_TAG = "dagster/partition"
+IN_FLIGHT = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+"""States of a run that has not ended."""

@@ -10,10 +10,9 @@ from lead_assets.assets.sweep import sweep_deletions
 from lead_assets.campaign_files import find_campaign
 from lead_assets.domain.backfill import CONTENT_TAG, content_digest
 from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError, SourceNotFound
-from lead_assets.partitions import campaigns
+from lead_assets.partitions import JOB, campaigns
 from lead_assets.resources import Environment, RunSettings
 
-JOB = "campaign_job"
 BACKFILL_JOB = "campaign_backfill"
 SWEEP_JOB = "deletion_sweep"
 EVERY_MONDAY_MORNING = "0 4 * * 1"

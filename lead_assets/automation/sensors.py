@@ -15,20 +15,12 @@ from lead_assets.campaign_files import CampaignFile, find_campaign, list_campaig
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import CampaignInvalid
 from lead_assets.domain.schedule import due, next_due
-from lead_assets.partitions import campaigns
+from lead_assets.partitions import IN_FLIGHT, PARTITION_TAG, campaigns
 from lead_assets.resources import Environment
 
-PARTITION_TAG = "dagster/partition"
 TICK_SECONDS = 30
 MOST_SENSORS = 200
 """The daemon manages about 15 ticks a second: with more campaigns, one sensor looks at all of them."""
-IN_FLIGHT = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-)
 
 
 def run_in_flight(instance: dg.DagsterInstance, campaign_id: str) -> str | None:

@@ -14,6 +14,7 @@ from lead_assets.cli.reading import candidates, explain, export, leads
 from lead_assets.cli.reloading import reload
 from lead_assets.cli.running import RunInterrupted, demo, run
 from lead_assets.cli.servers import dev, down, env, status, up
+from lead_assets.cli.serving import api, tokens
 from lead_assets.cli.state import CAMPAIGNS_VARIABLE, set_variable
 from lead_assets.cli.sweeping import sweep
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError, Unavailable
@@ -80,5 +81,7 @@ for command in (
     export,
     evaluate_command,
     sweep,
+    api,
+    tokens,
 ):
     main.add_command(command)

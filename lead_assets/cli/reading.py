@@ -1,12 +1,10 @@
 """``leads``, ``candidates``, ``explain``, ``export``: what was found, and why."""
 
-import csv
-import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 from rich.table import Table
@@ -18,19 +16,17 @@ from lead_assets.cli.state import (
     console,
     echo_json,
     json_option,
-    json_value,
     known_campaign,
     opened_database,
 )
 from lead_assets.domain.document import fullname_in, short_url, to_rows
 from lead_assets.domain.errors import InvalidInput
-from lead_assets.reporting import safe_cell
+from lead_assets.records import Record, flat_lead, lead_columns, listed_places, write_records
 from lead_assets.resources import parse_day
 from lead_assets.storage.candidates import read_candidates
 from lead_assets.storage.corpus import read_rejections
 from lead_assets.storage.leads import read_qualified
 
-Record = Mapping[str, Any]
 format_option = click.option(
     "--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True
 )
@@ -51,7 +47,7 @@ def leads(campaign_id: str, form: str, limit: int | None, min_score: float | Non
     if form == "table":
         _print_leads_table(campaign_id, found)
     else:
-        write_records(sys.stdout, [_flat_lead(row) for row in found] if form == "csv" else found, form)
+        write_records(sys.stdout, [flat_lead(row) for row in found] if form == "csv" else found, form)
 
 
 def print_leads(campaign_id: str, limit: int) -> None:
@@ -75,16 +71,9 @@ def _print_leads_table(campaign_id: str, rows: Sequence[Record]) -> None:
         what.append("\n").append(cell(row["title"] or data["summary"], 120)).append("\n")
         what.append(short_url(row["reddit_id"], row["reddit_url"]), "blue")
         if row["other_places"]:
-            what.append("\n").append(cell(f"also {_listed_places(row)}", 300))
+            what.append("\n").append(cell(f"also {listed_places(row)}", 300))
         table.add_row(f"{row['relevance_score']:.2f}", what, _reason(data))
     console.print(table)
-
-
-def _listed_places(row: Record) -> str:
-    """Where else a lead was posted, in one line."""
-    return "; ".join(
-        f"r/{place['subreddit']} {short_url(place['reddit_id'], place['url'])}" for place in row["other_places"]
-    )
 
 
 def _reason(data: Record) -> Any:
@@ -97,27 +86,6 @@ def _reason(data: Record) -> Any:
     noted = cell(" · ".join([data["intent"], *filter(None, facts)]), 160)
     noted.stylize("green")
     return reason.append("\n").append(noted)
-
-
-_EXTRACTED: dict[str, tuple[str, ...]] = {
-    "leads": (
-        *("intent", "urgency", "budget", "pain_point", "summary", "confidence", "extractor"),
-        *("evidence", "contact"),
-    ),
-    "candidates": (),
-    "rejections": (),
-}
-"""What was extracted, in columns of their own in CSV files."""
-
-
-def _flat_lead(row: Record) -> dict[str, Any]:
-    """A lead for a spreadsheet: what was extracted in columns of its own."""
-    data = row["extracted_data"]
-    flat = {name: value for name, value in row.items() if name != "extracted_data"}
-    flat["matched_keywords"] = "; ".join(row["matched_keywords"])
-    flat["other_places"] = _listed_places(row)
-    extracted = {name: data[name] for name in _EXTRACTED["leads"]}
-    return flat | {name: " | ".join(value) if isinstance(value, list) else value for name, value in extracted.items()}
 
 
 def _flat_candidate(row: Record) -> dict[str, Any]:
@@ -160,20 +128,6 @@ def _print_candidates_table(campaign_id: str, rows: Sequence[Record]) -> None:
     console.print(table)
 
 
-def write_records(file: IO[str], rows: Sequence[Record], form: str, columns: Sequence[str] = ()) -> None:
-    """Write rows as JSON lines, or as CSV that no spreadsheet takes for formulas; ``columns`` where there is no row."""
-    if form == "jsonl":
-        file.writelines(json.dumps(row, ensure_ascii=False, default=json_value) + "\n" for row in rows)
-    else:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else columns)
-        writer.writeheader()
-        writer.writerows({name: safe_cell(_text(value)) for name, value in row.items()} for row in rows)
-
-
-def _text(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
 @click.command()
 @campaign_argument
 @click.argument("reddit_id", metavar="ID")
@@ -206,12 +160,12 @@ def export(campaign_id: str, folder: Path | None, form: str) -> None:
             "candidates": read_candidates(connection, campaign_id),
             "rejections": read_rejections(connection, campaign_id),
         }
-    flatten = {"leads": _flat_lead, "candidates": _flat_candidate, "rejections": dict}
+    flatten = {"leads": flat_lead, "candidates": _flat_candidate, "rejections": dict}
     for name, frame in tables.items():
         rows = to_rows(frame)
         if form == "csv":
             rows = [flatten[name](row) for row in rows]
-        columns = [*(column for column in frame.columns if column != "extracted_data"), *_EXTRACTED[name]]
+        columns = lead_columns(list(frame.columns)) if name == "leads" else list(frame.columns)
         _replace(target / f"{name}.{form}", rows, form, columns)
     written = ", ".join(f"{len(frame)} {name}" for name, frame in tables.items())
     console.print(f"Wrote {written} to {target}.", soft_wrap=True)

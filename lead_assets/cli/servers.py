@@ -127,7 +127,7 @@ def dev(port: int | None, host: str) -> None:
     """Serve the Dagster UI with its daemon, on the embedded servers or your own."""
     environment = Environment.read()
     port = port or urlsplit(environment.dagster_url).port or urlsplit(DAGSTER_URL).port or 0
-    _require_free_port(host, port)
+    require_free_port(host, port)
     bring_up()
     set_variables(environment)
     console.print(f"Campaigns: {', '.join(valid_campaigns()) or 'none yet; add one with `lead-assets campaigns new`'}.")
@@ -139,8 +139,12 @@ def dev(port: int | None, host: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606
 
 
-def _require_free_port(host: str, port: int) -> None:
-    """Dagster would stay without a web server, and its daemon would fight the one that runs."""
+def require_free_port(host: str, port: int) -> None:
+    """Told before anything starts: Dagster would stay without a web server, and its daemon would fight the other's.
+
+    Raises:
+        InvalidInput: somebody listens there already, or nobody may.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -4,8 +4,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +13,7 @@ from rich.text import Text
 from lead_assets.campaign_files import find_campaign
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.schedule import next_due
+from lead_assets.records import json_value
 from lead_assets.resources import Environment
 from lead_assets.services.search import SearchIndex
 from lead_assets.storage.database import Database
@@ -89,17 +88,6 @@ def next_due_text(campaign: Campaign, now: datetime) -> str:
 def echo_json(value: Any) -> None:
     """Print ``value`` as one JSON document."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=json_value))
-
-
-def json_value(value: Any) -> Any:
-    """What JSON does not know, as text."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def cell(text: object, width: int | None = None) -> Text:

@@ -3,6 +3,7 @@
 LeadAssetsError
 ├── InvalidInput            a user's file, option or setting; commands exit with 2
 │   ├── CampaignInvalid     a campaign file that cannot be read or does not validate
+│   │   └── CampaignUnknown there is no file of this name
 │   ├── SettingInvalid      a setting with a bad name or value, and where it was set
 │   └── SourceNotFound      a source that lacks what it needs: an archive, credentials, subreddits
 ├── Unavailable             a server that is not there, refuses us, or is of the wrong version
@@ -32,6 +33,10 @@ class InvalidInput(LeadAssetsError):
 
 class CampaignInvalid(InvalidInput):
     """A campaign file that is missing, unreadable, or does not validate."""
+
+
+class CampaignUnknown(CampaignInvalid):
+    """There is no campaign file of this name."""
 
 
 class SettingInvalid(InvalidInput):

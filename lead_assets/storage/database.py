@@ -14,6 +14,9 @@ MIN_SERVER_VERSION = 14
 CAMPAIGN_LOCKS = 0x1EAD
 """First key of the advisory locks, so that they meet nobody else's; the second is a hash of the campaign's id."""
 LOCK_TIMEOUT_SECONDS = 600
+START_LOCKS = 0x1EAF
+"""The same, for whoever is about to ask Dagster for a run of the campaign."""
+START_TIMEOUT_SECONDS = 60
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -136,6 +139,27 @@ class Database:
                 # Closing the session in the server is what frees its lock, whatever state it is in.
                 connection.invalidate()
 
+    @contextmanager
+    def starting(self, campaign_id: str) -> Iterator[None]:
+        """Alone while looking whether a run of ``campaign_id`` is in flight, and asking for one: others wait here.
+
+        Raises:
+            CampaignBusy: another caller took more than ``START_TIMEOUT_SECONDS``.
+            DatabaseUnavailable: see ``connect``.
+        """
+        with self.connect() as connection, connection.begin():
+            try:
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = {START_TIMEOUT_SECONDS * 1000}"))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*_lock_key(campaign_id, START_LOCKS))))
+            except DBAPIError as error:
+                if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
+                    raise
+                raise CampaignBusy(
+                    f"Somebody else has been starting a run of campaign {campaign_id} for over {START_TIMEOUT_SECONDS} "
+                    "seconds; ask again later."
+                ) from None
+            yield
+
     def _try_lock(self, connection: sa.Connection, campaign_id: str) -> bool:
         with connection.begin():
             return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(*_lock_key(campaign_id)))))
@@ -158,8 +182,8 @@ class Database:
         self.engine.dispose()
 
 
-def _lock_key(campaign_id: str) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
-    return sa.cast(CAMPAIGN_LOCKS, sa.Integer), sa.func.hashtext(campaign_id)
+def _lock_key(campaign_id: str, of: int = CAMPAIGN_LOCKS) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
+    return sa.cast(of, sa.Integer), sa.func.hashtext(campaign_id)
 
 
 def _first_line(error: DBAPIError) -> str:

@@ -79,8 +79,12 @@ def read_qualified(
     limit: int | None = None,
     min_score: float | None = None,
     since: datetime | None = None,
+    after: tuple[float, str] | None = None,
 ) -> pd.DataFrame:
-    """Qualified leads, best first, without their embeddings, with the ``other_places`` where each was posted too."""
+    """Qualified leads, best first, without their embeddings, with the ``other_places`` where each was posted too.
+
+    ``after`` is the relevance score and the id of a lead: only those that come after it are read.
+    """
     columns = [column for column in qualified_leads.columns if column.name != "embedding"]
     places = _places(campaign_id)
     listed = sa.func.coalesce(places.c.other_places, sa.literal([], JSONB)).label("other_places")
@@ -100,6 +104,12 @@ def read_qualified(
         query = query.where(qualified_leads.c.relevance_score >= min_score)
     if since is not None:
         query = query.where(qualified_leads.c.posted_at >= since)
+    if after is not None:
+        score, reddit_id = after
+        lower = qualified_leads.c.relevance_score < score
+        query = query.where(
+            lower | ((qualified_leads.c.relevance_score == score) & (qualified_leads.c.reddit_id > reddit_id))
+        )
     return read_frame(connection, query)
 
 

@@ -312,6 +312,16 @@ comment_trees = sa.Table(
     _time("read_at", default=True),
 )
 
+# Who may use the HTTP API. A revoked token's row stays: it says that there was one (lead_assets/api/access.py).
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    _key("name"),
+    sa.Column("token_hash", sa.Text, nullable=False, unique=True),
+    _time("created_at", default=True),
+    _time("revoked_at"),
+)
+
 # Views are migrations' work; these are their columns for queries.
 _views = sa.MetaData(schema=SCHEMA)
 qualified_leads = sa.Table(

@@ -1,7 +1,8 @@
 """What is stored, counted: tallies of gates, counts of runs, the funnel, and everything about one document."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -104,6 +105,23 @@ def read_funnel(connection: sa.Connection, campaign_id: str) -> dict[str, Any]:
         "extracted": extracted or 0,
         "leads": count_rows(connection, qualified_leads, campaign_id),
     }
+
+
+class LastRun(NamedTuple):
+    """The run that wrote last for a campaign, when, and how many leads there are now."""
+
+    run_id: str | None
+    at: datetime | None
+    leads: int
+
+
+def read_last_runs(connection: sa.Connection, campaign_id: str | None = None) -> dict[str, LastRun]:
+    """The last run of each campaign of which something is stored, or of one."""
+    columns = campaign_stats.c
+    query = sa.select(columns.campaign_id, columns.last_run_id, columns.last_run_at, columns.leads_found)
+    if campaign_id is not None:
+        query = query.where(columns.campaign_id == campaign_id)
+    return {name: LastRun(*rest) for name, *rest in connection.execute(query)}
 
 
 def read_campaign_stats(connection: sa.Connection) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,184 @@
+"""What is asked and answered, as the OpenAPI document shows it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lead_assets.api.cursors import MAX_CHARACTERS
+
+BIGGEST = 2**63 - 1
+MOST_LEADS = 500
+Status = Literal[
+    "QUEUED",
+    "NOT_STARTED",
+    "MANAGED",
+    "STARTING",
+    "STARTED",
+    "SUSPENDED",
+    "SUCCESS",
+    "FAILURE",
+    "CANCELING",
+    "CANCELED",
+]
+"""Dagster's names of a run's states."""
+SettingValue = bool | Annotated[int, Field(ge=-BIGGEST, le=BIGGEST)] | float | Annotated[str, Field(max_length=10_000)]
+
+
+class Problem(BaseModel):
+    """What went wrong."""
+
+    error: str = Field(description="One sentence: what, where, what to do.")
+
+
+class InFlight(Problem):
+    """The run that has to end first."""
+
+    run_id: str
+    url: str = Field(description="Where a browser shows that run.")
+
+
+class StartRun(BaseModel):
+    """What one run does otherwise than its campaign's file says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    settings: dict[str, SettingValue] = Field(
+        default={},
+        max_length=100,
+        description="Settings of this run by their names, as in a campaign file.",
+        examples=[{"REDDIT_MAX_POST_AGE_MONTHS": 6, "COSINE_THRESHOLD": 0.35}],
+    )
+
+
+class Started(BaseModel):
+    """A run that Dagster has taken into its queue."""
+
+    run_id: str
+    url: str = Field(description="Where a browser shows it.")
+    campaign: str
+
+
+class Run(BaseModel):
+    """A run, as Dagster knows it now."""
+
+    run_id: str
+    job: str
+    campaign: str | None = Field(description="Null for runs of no campaign, such as the sweep of deletions.")
+    status: Status
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    url: str
+    failure: str | None = Field(description="Why it failed, in a sentence.")
+
+
+class CampaignEntry(BaseModel):
+    """One campaign file, and what is stored of its campaign."""
+
+    id: str
+    state: Literal["valid", "broken"]
+    error: str | None = Field(description="What is wrong with the file.")
+    name: str | None
+    schedule: str | None
+    timezone: str | None
+    enabled: bool | None
+    next_due: datetime | None
+    last_run_id: str | None
+    last_run_at: datetime | None
+    leads: int
+
+
+class CampaignList(BaseModel):
+    """All campaign files, by id."""
+
+    campaigns: list[CampaignEntry]
+
+
+class Funnel(BaseModel):
+    """Where the documents that were judged are now."""
+
+    crawled: int
+    rejected: dict[str, int] = Field(description="By gate.")
+    stored: int
+    ranked: int
+    excluded: int
+    kept: int
+    near_duplicates: int
+    extracted: int
+    leads: int
+
+
+class Stats(BaseModel):
+    """What is stored of a campaign, counted."""
+
+    campaign: str
+    last_run_id: str | None
+    last_run_at: datetime | None
+    funnel: Funnel
+
+
+class LeadFilters(BaseModel):
+    """Which leads, and how. A name that is not here is refused: a misspelt filter would find everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_score: float = Field(default=0, ge=0, le=1, allow_inf_nan=False, description="Lowest relevance score.")
+    since: str | None = Field(
+        default=None,
+        max_length=40,
+        description="Only documents posted since this day or moment (ISO 8601; UTC unless it has an offset).",
+        examples=["2026-01-31"],
+    )
+    limit: int = Field(default=50, ge=1, le=MOST_LEADS, description="How many on a page.")
+    cursor: str | None = Field(
+        default=None, max_length=MAX_CHARACTERS, description="`next_cursor` of the page before, with the same filters."
+    )
+    format: Literal["json", "csv"] = "json"
+
+
+class Place(BaseModel):
+    """Where else the text of a lead was posted."""
+
+    reddit_id: str
+    subreddit: str
+    author: str | None
+    url: str
+
+
+class Lead(BaseModel):
+    """A qualified lead. Texts are as others wrote them: escape them where you show them."""
+
+    campaign_id: str
+    reddit_id: str
+    reddit_url: str
+    author: str | None
+    extracted_data: dict[str, Any] = Field(description="What was read: intent, urgency, budget, evidence and so on.")
+    relevance_score: float
+    title: str
+    subreddit: str
+    posted_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    kind: str
+    matched_keywords: list[str]
+    other_places: list[Place]
+
+
+class LeadPage(BaseModel):
+    """One page of leads, best first."""
+
+    leads: list[Lead]
+    next_cursor: str | None = Field(description="For the next page; null on the last.")
+
+
+State = Literal["ok", "unavailable", "outdated", "no daemon"]
+
+
+class Health(BaseModel):
+    """Whether everything that this stands on can be used."""
+
+    status: Literal["ok", "unavailable"]
+    postgres: State = Field(description="outdated: `lead-assets up` has to migrate the schema.")
+    typesense: State
+    dagster: State = Field(description="no daemon: the web server answers, but queued runs do not start.")
