@@ -29,9 +29,10 @@ from lead_assets.domain.backfill import (
 )
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import CampaignInvalid, DagsterRefused, DagsterUnavailable, InvalidInput, LeadAssetsError
+from lead_assets.partitions import PARTITION_TAG
 from lead_assets.partitions import campaigns as campaign_partitions
 from lead_assets.resources import Environment, RunSettings, require_source
-from lead_assets.services.dagster_backfills import PARTITION_TAG, Backfill, DagsterBackfills
+from lead_assets.services.dagster_backfills import Backfill, DagsterBackfills
 from lead_assets.services.dagster_service import DagsterService
 from lead_assets.sources.archive import ArchiveSource
 

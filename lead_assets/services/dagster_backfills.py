@@ -9,9 +9,10 @@ from typing import Any
 
 from lead_assets.domain.backfill import ENDED, Standing, State
 from lead_assets.domain.errors import DagsterRefused, InvalidInput
+from lead_assets.partitions import PARTITION_TAG
 from lead_assets.services.dagster_service import LOCATION, REPOSITORY, DagsterService
 
-PARTITION_TAG, BACKFILL_TAG = "dagster/partition", "dagster/backfill"
+BACKFILL_TAG = "dagster/backfill"
 WILL_RETRY_TAG, RETRY_TAG = "dagster/will_retry", "dagster/auto_retry_run_id"
 REPOSITORY_SELECTOR = {"repositoryName": REPOSITORY, "repositoryLocationName": LOCATION}
 NEEDED_DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR")
