@@ -12,7 +12,14 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from lead_assets.domain.errors import CampaignBusy, CampaignUnknown, InvalidInput, LeadAssetsError, Unavailable
+from lead_assets.domain.errors import (
+    CampaignBusy,
+    CampaignUnknown,
+    DagsterRefused,
+    InvalidInput,
+    LeadAssetsError,
+    Unavailable,
+)
 
 RETRY_SECONDS = 5
 MAX_SENTENCE_CHARACTERS = 500
@@ -24,6 +31,7 @@ _STATUSES: tuple[tuple[type[LeadAssetsError], int], ...] = (
     (InvalidInput, 422),
     (CampaignBusy, 503),
     (Unavailable, 503),
+    (DagsterRefused, 503),
 )
 _log = logging.getLogger(__name__)
 

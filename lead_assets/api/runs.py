@@ -8,9 +8,10 @@ from typing import Any
 
 from lead_assets.api.errors import RunInFlight, RunUnknown, clean
 from lead_assets.api.models import Run, Started
-from lead_assets.domain.errors import CampaignBusy, DagsterUnavailable, SettingInvalid
+from lead_assets.domain.errors import CampaignBusy, SettingInvalid
 from lead_assets.partitions import IN_FLIGHT, JOB, PARTITION_TAG, campaigns
-from lead_assets.services.dagster_service import LOCATION, REPOSITORY, DagsterService
+from lead_assets.services.dagster_runs import REPOSITORY_SELECTOR, add_partitions, expected, failure_of
+from lead_assets.services.dagster_service import DagsterService
 from lead_assets.storage.database import START_TIMEOUT_SECONDS, Database
 
 _IN_FLIGHT = """
@@ -18,13 +19,6 @@ query InFlight($filter: RunsFilter!) {
   runsOrError(filter: $filter, limit: 1) {
     __typename
     ... on Runs { results { runId } }
-    ... on Error { message }
-  }
-}"""
-_ADD_PARTITION = """
-mutation AddPartition($repository: RepositorySelector!, $name: String!, $key: String!) {
-  addDynamicPartition(repositorySelector: $repository, partitionsDefName: $name, partitionKey: $key) {
-    __typename
     ... on Error { message }
   }
 }"""
@@ -45,24 +39,6 @@ query Run($id: ID!) {
     ... on Error { message }
   }
 }"""
-_FAILURES = """
-query Failures($id: ID!, $after: String) {
-  logsForRun(runId: $id, afterCursor: $after, limit: 1000) {
-    ... on EventConnection {
-      cursor
-      hasMore
-      events {
-        ... on ExecutionStepFailureEvent {
-          failed: failureMetadata { description }
-          error { message causes { message } }
-        }
-        ... on RunFailureEvent { message error { message causes { message } } }
-      }
-    }
-  }
-}"""
-_MOST_PAGES = 50
-_REPOSITORY = {"repositoryName": REPOSITORY, "repositoryLocationName": LOCATION}
 
 
 class RunStarter:
@@ -81,7 +57,7 @@ class RunStarter:
         Raises:
             RunInFlight: one has not ended.
             CampaignBusy: others who are starting one do not get on.
-            DagsterUnavailable, DatabaseUnavailable: it cannot be asked for.
+            DagsterUnavailable, DagsterRefused, DatabaseUnavailable: it cannot be asked for.
         """
         lock = self._locks[campaign_id]
         if not lock.acquire(timeout=START_TIMEOUT_SECONDS):
@@ -100,40 +76,29 @@ def run_in_flight(dagster: DagsterService, campaign_id: str) -> str | None:
     """The id of a run of the campaign that has not ended; None where there is none.
 
     Raises:
-        DagsterUnavailable: it does not say.
+        DagsterUnavailable, DagsterRefused: it does not say.
     """
     of_campaign = {
         "tags": [{"key": PARTITION_TAG, "value": campaign_id}],
         "statuses": [status.value for status in IN_FLIGHT],
     }
-    answer = dagster.ask(_IN_FLIGHT, {"filter": of_campaign})["runsOrError"]
-    if answer["__typename"] != "Runs":
-        raise _did_not(dagster, "say which runs there are", answer)
+    answer = expected(dagster.ask(_IN_FLIGHT, {"filter": of_campaign})["runsOrError"], "Runs")
     return next((run["runId"] for run in answer["results"]), None)
 
 
 def _launch(dagster: DagsterService, campaign_id: str, settings: Mapping[str, Any]) -> str:
     # Dagster takes a run of a partition that it does not know, and lets it fail later.
-    partition = {"repository": _REPOSITORY, "name": campaigns.name, "key": campaign_id}
-    added = dagster.ask(_ADD_PARTITION, partition)["addDynamicPartition"]
-    if added["__typename"] not in ("AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"):
-        raise _did_not(dagster, f"make {campaign_id} a partition", added)
+    assert campaigns.name is not None
+    add_partitions(dagster, campaigns.name, [campaign_id])
     params = {
-        "selector": {"jobName": JOB, **_REPOSITORY},
+        "selector": {"jobName": JOB, **REPOSITORY_SELECTOR},
         "runConfigData": {"resources": {"run_settings": {"config": dict(settings)}}},
         "executionMetadata": {"tags": [{"key": PARTITION_TAG, "value": campaign_id}]},
     }
     answer = dagster.ask(_LAUNCH, {"params": params})["launchRun"]
     if answer["__typename"] == "RunConfigValidationInvalid":
         raise SettingInvalid(f"Dagster does not take these settings: {answer['errors'][0]['message']}")
-    if answer["__typename"] != "LaunchRunSuccess":
-        raise _did_not(dagster, f"start a run of {campaign_id}", answer)
-    return answer["run"]["runId"]
-
-
-def _did_not(dagster: DagsterService, what: str, answer: Mapping[str, Any]) -> DagsterUnavailable:
-    why = str(answer.get("message") or answer["__typename"]).strip().splitlines()[0][:200]
-    return DagsterUnavailable(f"Dagster at {dagster.url} did not {what} ({why}); look at Deployment there.")
+    return expected(answer, "LaunchRunSuccess")["run"]["runId"]
 
 
 def read_run(dagster: DagsterService, run_id: str) -> Run:
@@ -141,13 +106,12 @@ def read_run(dagster: DagsterService, run_id: str) -> Run:
 
     Raises:
         RunUnknown: there is none of this id.
-        DagsterUnavailable: it does not say.
+        DagsterUnavailable, DagsterRefused: it does not say.
     """
     answer = dagster.ask(_RUN, {"id": run_id})["runOrError"]
     if answer["__typename"] == "RunNotFoundError":
         raise RunUnknown(f"Dagster knows no run {run_id}.")
-    if answer["__typename"] != "Run":
-        raise _did_not(dagster, f"say what run {run_id} does", answer)
+    answer = expected(answer, "Run")
     return Run(
         run_id=run_id,
         job=answer["jobName"],
@@ -157,31 +121,9 @@ def read_run(dagster: DagsterService, run_id: str) -> Run:
         started=_moment(answer["startTime"]),
         ended=_moment(answer["endTime"]),
         url=dagster.run_link(run_id),
-        failure=_failure(dagster, run_id) if answer["status"] == "FAILURE" else None,
+        failure=clean(failure_of(dagster, run_id)) if answer["status"] == "FAILURE" else None,
     )
 
 
 def _moment(seconds: float | None) -> Any:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _failure(dagster: DagsterService, run_id: str) -> str | None:
-    """What the failed asset said, else the run's own words."""
-    sentence, after = None, None
-    for _ in range(_MOST_PAGES):
-        page = dagster.ask(_FAILURES, {"id": run_id, "after": after})["logsForRun"]
-        for event in page.get("events", ()):
-            if "failed" in event:
-                return _sentence(event)
-            sentence = _sentence(event) if event else sentence
-        if not page.get("hasMore"):
-            break
-        after = page["cursor"]
-    return sentence
-
-
-def _sentence(event: Mapping[str, Any]) -> str:
-    described = (event.get("failed") or {}).get("description")
-    error = event.get("error") or {}
-    innermost = (error.get("causes") or [error])[-1].get("message") or event.get("message") or "no reason was recorded"
-    return clean(described or str(innermost).strip().splitlines()[-1])

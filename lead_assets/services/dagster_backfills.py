@@ -10,11 +10,17 @@ from typing import Any
 from lead_assets.domain.backfill import ENDED, Standing, State
 from lead_assets.domain.errors import DagsterRefused, InvalidInput
 from lead_assets.partitions import PARTITION_TAG
-from lead_assets.services.dagster_service import LOCATION, REPOSITORY, DagsterService
+from lead_assets.services.dagster_runs import (
+    IDS_PER_QUESTION,
+    REPOSITORY_SELECTOR,
+    add_partitions,
+    expected,
+    failure_of,
+)
+from lead_assets.services.dagster_service import DagsterService
 
 BACKFILL_TAG = "dagster/backfill"
 WILL_RETRY_TAG, RETRY_TAG = "dagster/will_retry", "dagster/auto_retry_run_id"
-REPOSITORY_SELECTOR = {"repositoryName": REPOSITORY, "repositoryLocationName": LOCATION}
 NEEDED_DAEMONS = ("BACKFILL", "QUEUED_RUN_COORDINATOR")
 STATES: Mapping[str, State] = {
     "NOT_STARTED": "queued",
@@ -29,7 +35,6 @@ STATES: Mapping[str, State] = {
 }
 OVER = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
 """Statuses of a backfill that launches nothing more."""
-IDS_PER_QUESTION = 50
 RUNS_PER_PAGE = 500
 MOST_STEPS = 20
 """Running campaigns whose step is asked for: more than run at a time, and than fit a terminal."""
@@ -89,26 +94,6 @@ mutation($id: String!) {
   }
 }"""
 _DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }"
-_EVENTS = """
-query($id: ID!, $cursor: String) {
-  logsForRun(runId: $id, afterCursor: $cursor, limit: 1000) {
-    __typename
-    ... on EventConnection {
-      cursor
-      hasMore
-      events {
-        __typename
-        ... on ExecutionStepFailureEvent {
-          stepKey
-          failureMetadata { description }
-          error { message cause { message cause { message cause { message } } } }
-        }
-        ... on RunFailureEvent { message }
-      }
-    }
-    ... on Error { message }
-  }
-}"""
 
 
 @dataclass(frozen=True)
@@ -184,7 +169,7 @@ class DagsterBackfills:
         if answer["__typename"] == "AssetNotFoundError":
             url = self._service.url
             raise DagsterRefused(f"Dagster at {url} has not loaded this project; {url}/locations says why.")
-        return _expected(answer, "AssetNode")
+        return expected(answer, "AssetNode")
 
     def _last_runs(self, campaign_ids: Sequence[str]) -> dict[str, State]:
         states: dict[str, State] = {}
@@ -199,7 +184,7 @@ class DagsterBackfills:
             variables = {f"p{number}": campaign_id for number, campaign_id in enumerate(ids)}
             answer = self._service.ask(f"query({declared}) {{ {' '.join(parts)} }}", variables)
             for number, campaign_id in enumerate(ids):
-                for run in _expected(answer[f"r{number}"], "Runs")["results"]:
+                for run in expected(answer[f"r{number}"], "Runs")["results"]:
                     states[campaign_id] = _campaign_run(run).state
         return states
 
@@ -211,14 +196,14 @@ class DagsterBackfills:
         cursor, more = None, True
         while more:
             variables = {"tags": _as_input(tags), "cursor": cursor, "limit": RUNS_PER_PAGE}
-            runs = _expected(self._service.ask(_RUNS, variables)["runsOrError"], "Runs")["results"]
+            runs = expected(self._service.ask(_RUNS, variables)["runsOrError"], "Runs")["results"]
             yield from runs
             more = len(runs) == RUNS_PER_PAGE
             cursor = runs[-1]["runId"] if runs else None
 
     def unfinished(self) -> list[Backfill]:
         """The backfills that may launch more runs, whoever started them."""
-        answer = _expected(self._service.ask(_UNFINISHED)["partitionBackfillsOrError"], "PartitionBackfills")
+        answer = expected(self._service.ask(_UNFINISHED)["partitionBackfillsOrError"], "PartitionBackfills")
         return [self.look(one["id"]) for one in answer["results"]]
 
     def add_partitions(self, asset: str, campaign_ids: Sequence[str]) -> list[str]:
@@ -229,25 +214,8 @@ class DagsterBackfills:
         """
         known = set(self._node(asset)["partitionKeys"])
         new = [campaign_id for campaign_id in campaign_ids if campaign_id not in known]
-        for start in range(0, len(new), IDS_PER_QUESTION):
-            self._add(new[start : start + IDS_PER_QUESTION])
+        add_partitions(self._service, self._partitions_name, new)
         return new
-
-    def _add(self, campaign_ids: Sequence[str]) -> None:
-        declared = ", ".join(f"$p{number}: String!" for number in range(len(campaign_ids)))
-        parts = [
-            f"a{number}: addDynamicPartition(repositorySelector: $repository, partitionsDefName: $name, "
-            f"partitionKey: $p{number}) {{ __typename ... on Error {{ message }} }}"
-            for number in range(len(campaign_ids))
-        ]
-        variables = {f"p{number}": campaign_id for number, campaign_id in enumerate(campaign_ids)}
-        answer = self._service.ask(
-            f"mutation($repository: RepositorySelector!, $name: String!, {declared}) {{ {' '.join(parts)} }}",
-            {**variables, "repository": REPOSITORY_SELECTOR, "name": self._partitions_name},
-        )
-        for added in answer.values():
-            # The sensor may have been quicker.
-            _expected(added, "AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError")
 
     def launch(
         self, job: str, campaign_ids: Sequence[str], *, config: Mapping[str, Any], tags: Mapping[str, str], title: str
@@ -269,7 +237,7 @@ class DagsterBackfills:
         answer = self._service.ask(_LAUNCH, {"params": params})["launchPartitionBackfill"]
         if answer["__typename"] == "PartitionSetNotFoundError":
             raise DagsterRefused(f"Dagster runs an older version, without the job {job}; start `lead-assets dev` anew.")
-        return _expected(answer, "LaunchBackfillSuccess")["backfillId"]
+        return expected(answer, "LaunchBackfillSuccess")["backfillId"]
 
     def cancel(self, backfill_id: str) -> None:
         """Ask for a backfill's end: its runs are ended, and no more are started. One that is over stays as it ended.
@@ -280,7 +248,7 @@ class DagsterBackfills:
         """
         if self.look(backfill_id).over:
             return
-        _expected(self._service.ask(_CANCEL, {"id": backfill_id})["cancelPartitionBackfill"], "CancelBackfillSuccess")
+        expected(self._service.ask(_CANCEL, {"id": backfill_id})["cancelPartitionBackfill"], "CancelBackfillSuccess")
 
     def look(self, backfill_id: str) -> Backfill:
         """How far a backfill is, also one that was started elsewhere.
@@ -291,7 +259,7 @@ class DagsterBackfills:
         answer = self._service.ask(_BACKFILL, {"id": backfill_id})["partitionBackfillOrError"]
         if answer["__typename"] == "BackfillNotFoundError":
             raise InvalidInput(f"Dagster at {self._service.url} has no backfill {backfill_id!r}.")
-        return _backfill(_expected(answer, "PartitionBackfill"))
+        return _backfill(expected(answer, "PartitionBackfill"))
 
     def with_steps(self, backfill: Backfill) -> Backfill:
         """``backfill`` with the step that each of its running campaigns is at."""
@@ -310,24 +278,8 @@ class DagsterBackfills:
         return replace(backfill, campaigns=campaigns)
 
     def failure(self, run_id: str) -> str:
-        """Why a run failed, in a sentence: what its asset said, else what Dagster says."""
-        cursor, more, last = None, True, None
-        while more:
-            answer = self._service.ask(_EVENTS, {"id": run_id, "cursor": cursor})["logsForRun"]
-            page = _expected(answer, "EventConnection")
-            for event in page["events"]:
-                if event["__typename"] == "ExecutionStepFailureEvent":
-                    return _failure(event)
-                last = event["message"] if event["__typename"] == "RunFailureEvent" else last
-            cursor, more = page["cursor"], page["hasMore"]
-        return last or "The run ended without saying why."
-
-
-def _expected(answer: Mapping[str, Any], *types: str) -> Mapping[str, Any]:
-    if answer["__typename"] not in types:
-        lines = str(answer.get("message") or answer["__typename"]).strip().splitlines()
-        raise DagsterRefused(f"Dagster does not do what it was asked: {lines[0][:500]}")
-    return answer
+        """Why a run failed, in a sentence."""
+        return failure_of(self._service, run_id)
 
 
 def _as_input(tags: Mapping[str, str]) -> list[dict[str, str]]:
@@ -364,13 +316,3 @@ def _step(answer: Mapping[str, Any]) -> str | None:
     """The step in progress; None before the first and between two."""
     steps = [step["stepKey"] for step in answer.get("stepStats") or [] if step["status"] == "IN_PROGRESS"]
     return steps[-1] if steps else None
-
-
-def _failure(event: Mapping[str, Any]) -> str:
-    if described := (event["failureMetadata"] or {}).get("description"):
-        return described
-    error = event["error"]
-    while error and error.get("cause"):
-        error = error["cause"]
-    lines = (error or {}).get("message", "").strip().splitlines()
-    return lines[-1] if lines else f"Step {event['stepKey']} failed."

@@ -1,7 +1,8 @@
 """The definitions that Dagster's web server holds, over GraphQL: reading them anew, and the sensors among them."""
 
 from lead_assets.domain.errors import DagsterRefused
-from lead_assets.services.dagster_service import LOCATION, REPOSITORY, DagsterService
+from lead_assets.services.dagster_runs import REPOSITORY_SELECTOR, expected
+from lead_assets.services.dagster_service import LOCATION, DagsterService
 
 _RELOAD = """
 mutation($location: String!) {
@@ -47,8 +48,5 @@ def sensor_states(service: DagsterService) -> dict[str, bool]:
         DagsterUnavailable: it does not answer.
         DagsterRefused: it does not have our definitions.
     """
-    of = {"repositoryName": REPOSITORY, "repositoryLocationName": LOCATION}
-    answer = service.ask(_SENSORS, {"of": of})["sensorsOrError"]
-    if "results" not in answer:
-        raise DagsterRefused(f"Dagster at {service.url} does not have these definitions: {answer.get('message')}")
+    answer = expected(service.ask(_SENSORS, {"of": REPOSITORY_SELECTOR})["sensorsOrError"], "Sensors")
     return {sensor["name"]: sensor["sensorState"]["status"] == "RUNNING" for sensor in answer["results"]}
