@@ -222,7 +222,8 @@ def _print_score(score: dict[str, Any]) -> None:
     for column in ("component", "value", "moves the score by"):
         table.add_column(column, justify="left" if column == "component" else "right")
     for name, part in score["components"].items():
-        table.add_row(name, f"{part['value']:.3f}", f"{part['contribution']:+.3f}")
+        # Adding 0.0 makes a plain zero of a negative one.
+        table.add_row(name, f"{part['value']:.3f}", f"{part['contribution'] + 0.0:+.3f}")
     console.print(table)
 
 
