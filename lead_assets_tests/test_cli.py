@@ -20,7 +20,6 @@ from click.testing import CliRunner, Result
 from lead_assets import local
 from lead_assets.cli import main
 from lead_assets.storage.database import Database
-from lead_assets_tests.arctic_shift_server import ArcticShiftServer
 from lead_assets_tests.conftest import PROJECT, post, write_archive
 from lead_assets_tests.openai_server import EMBEDDINGS, StandIn
 from lead_assets_tests.reddit_server import Corpus, RedditServer
@@ -240,16 +239,36 @@ def test_a_new_campaign_asks_for_what_is_not_given(shell: Shell) -> None:
     assert listed["coffee"]["subreddits"]["include"] == ["coffee", "espresso"]
 
 
-def test_a_new_campaign_crawls_current_posts_without_credentials_as_the_readme_says(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with ArcticShiftServer() as arctic:
-        monkeypatch.setenv("ARCTIC_SHIFT_URL", arctic.url)
-        arctic.add(post(ASK, created_utc=int(time.time()) - 100_000))
-        shell("campaigns", "new", "my_crm", "--product", "A simple CRM for small businesses.", "--keyword", "crm",
-              "--subreddit", "smallbusiness", "--source", "arctic_shift")  # fmt: skip
-        assert "Funnel of my_crm" in shell("run", "my_crm").output
-    assert ASK in shell("leads", "my_crm", "--format", "csv").stdout
+def test_a_new_campaign_gets_a_schedule_and_the_list_says_when_it_runs_next(shell: Shell) -> None:
+    new = ["campaigns", "new", "tea", "--product", "Tea.", "--keyword", "tea", "--source", "arctic_shift",
+           "--subreddit", "tea"]  # fmt: skip
+    told = shell(*new, "--schedule", "30 8 * * *", "--timezone", "Europe/Berlin").stdout
+    assert "lead-assets reload" in told
+    (listed,) = [row for row in json.loads(shell("campaigns", "list", "--json").stdout) if row["id"] == "tea"]
+    assert (listed["campaign"]["schedule"], listed["campaign"]["timezone"]) == ("30 8 * * *", "Europe/Berlin")
+    shown = shell("campaigns", "list").output
+    assert "08:30" in shown
+    assert "by hand" in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--schedule", "every day"], "is no cron line of five fields"),
+        (["--schedule", "0 8 * * *", "--timezone", "Berlin"], "is no time zone"),
+        (["--schedule", '"\n  evil: yes'], "is no cron line"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_told_and_no_file_is_left(shell: Shell, flags: list[str], sentence: str) -> None:
+    new = ["campaigns", "new", "tea", "--product", "Tea.", "--keyword", "tea", "--source", "arctic_shift",
+           "--subreddit", "tea"]  # fmt: skip
+    assert sentence in " ".join(shell(*new, *flags, code=2).output.split())
+    assert "tea" not in [row["id"] for row in json.loads(shell("campaigns", "list", "--json").stdout)]
+
+
+def test_reload_says_that_dagster_is_not_there(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_URL", "http://127.0.0.1:9")
+    assert "Dagster does not answer at http://127.0.0.1:9" in shell("reload", code=2).output
 
 
 def test_what_was_deleted_on_reddit_is_swept(ran: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
