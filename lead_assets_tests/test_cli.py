@@ -21,7 +21,8 @@ from lead_assets import local
 from lead_assets.cli import main
 from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import PROJECT, post, write_archive
-from lead_assets_tests.openai_server import EMBEDDINGS, StandIn
+from lead_assets_tests.openai_server import CHAT, EMBEDDINGS, StandIn
+from lead_assets_tests.openai_server.answers import shown_document
 from lead_assets_tests.reddit_server import Corpus, RedditServer
 
 ASK = "Can anyone recommend a good CRM for my small business?"
@@ -411,6 +412,29 @@ def test_a_run_killed_after_the_crawl_loses_nothing(shell: Shell) -> None:
     assert outcome["funnel"]["extracted"] > 0
 
 
+def kill_a_run(shell: Shell, stored: str, *, once: int, before: int) -> None:
+    """Start a run in a process of its own, and kill it once the query ``stored`` counts ``once``, before ``before``."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
+        env=os.environ | shell.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    database = Database(shell.environment["DATABASE_URL"])
+    try:
+        deadline = time.monotonic() + 120
+        found = 0
+        while found < once and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+            with database.connect() as connection:
+                found = connection.scalar(sa.text(stored)) or 0
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert once <= found < before, "the run was to be killed in the middle of its work"
+    finally:
+        database.close()
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_run_killed_while_openai_embeds_pays_again_for_the_batches_under_way_only(
     shell: Shell, concurrency: int, monkeypatch: pytest.MonkeyPatch
@@ -424,26 +448,7 @@ def test_a_run_killed_while_openai_embeds_pays_again_for_the_batches_under_way_o
             "EXTRACTOR": "rules",
         }.items():
             monkeypatch.setenv(name, value)
-        stored = sa.text("SELECT count(*) FROM lead_assets.vectors")
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
-            env=os.environ | shell.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        database = Database(shell.environment["DATABASE_URL"])
-        try:
-            deadline = time.monotonic() + 120
-            found = 0
-            while found < batch and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-                with database.connect() as connection:
-                    found = connection.scalar(stored) or 0
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            assert batch <= found < count, "the run was to be killed between two batches"
-        finally:
-            database.close()
+        kill_a_run(shell, "SELECT count(*) FROM lead_assets.vectors", once=batch, before=count)
         openai.latency = 0.0
 
         outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
@@ -453,6 +458,32 @@ def test_a_run_killed_while_openai_embeds_pays_again_for_the_batches_under_way_o
     assert len(sent) == count
     assert sent.total() - count <= concurrency * batch
     assert max(sent.values()) <= 2
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_run_killed_while_openai_reads_pays_again_for_the_documents_under_way_only(
+    shell: Shell, concurrency: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 40
+    subjects = ("plumbers", "bakers", "lawyers", "florists", "tailors")
+    asked = [f"Can anyone recommend a good CRM for {subjects[number % 5]}, street {number}?" for number in range(count)]
+    shell.archive(*(post(title, f"Shop {number}.", author=f"author{number}") for number, title in enumerate(asked)))
+    with StandIn(latency=0.2) as openai:
+        for name, value in {
+            "OPENAI_BASE_URL": openai.url,
+            "EMBEDDER": "local",
+            "LLM_CONCURRENCY": str(concurrency),
+        }.items():
+            monkeypatch.setenv(name, value)
+        kill_a_run(shell, "SELECT count(*) FROM lead_assets.extractions", once=10, before=count)
+        openai.latency = 0.0
+
+        outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
+
+        read = Counter(shown_document(body["messages"]) for body in openai.bodies[CHAT])
+    assert outcome["funnel"]["extracted"] == len(read) == count
+    assert read.total() - count <= concurrency
+    assert max(read.values()) <= 2
 
 
 def test_warnings_do_not_get_into_the_json(shell: Shell) -> None:
