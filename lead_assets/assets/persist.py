@@ -11,7 +11,8 @@ from lead_assets.assets.models import opened_extractor
 from lead_assets.assets.stages import checked_campaign, partitioned_check, report, stage, told_in_one_sentence
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.ranking import relevance
-from lead_assets.reporting import Phases, funnel_steps, table
+from lead_assets.reporting.tables import funnel_steps, table
+from lead_assets.reporting.timing import Phases
 from lead_assets.resources import Brief, ExtractorOpener, RunSettings
 from lead_assets.services.extractor import Extractor
 from lead_assets.storage.database import Database

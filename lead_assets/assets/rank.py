@@ -31,7 +31,9 @@ from lead_assets.domain.keywords import Keyword
 from lead_assets.domain.ranking import asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.text_features import FEATURES
-from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, table
+from lead_assets.reporting.rejection_log import RejectionLog
+from lead_assets.reporting.tables import MAX_TABLE_ROWS, rejection_table, table
+from lead_assets.reporting.timing import Phases
 from lead_assets.resources import Brief, EmbedderOpener, RunSettings
 from lead_assets.services.embedding import Embedder
 from lead_assets.services.search import SearchIndex

@@ -24,7 +24,7 @@ from lead_assets.cli.state import (
 )
 from lead_assets.domain.document import short_url, to_rows
 from lead_assets.domain.errors import InvalidInput
-from lead_assets.reporting import safe_cell
+from lead_assets.reporting.rejection_log import safe_cell
 from lead_assets.resources import parse_day
 from lead_assets.storage.candidates import read_candidates
 from lead_assets.storage.corpus import read_rejections
