@@ -24,7 +24,7 @@ from lead_assets.cli.state import opened_database, opened_index
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import COLUMNS, from_reddit, to_frame, to_rows
 from lead_assets.domain.settings import resolve
-from lead_assets.reporting import Phases
+from lead_assets.reporting.timing import Phases
 from lead_assets.resources import Brief
 from lead_assets.services.embedding import LocalEmbedder
 from lead_assets.services.search import SearchIndex

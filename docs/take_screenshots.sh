@@ -1,6 +1,7 @@
 #!/bin/sh
-# Take docs/asset_graph.png and docs/gate_check.png again, from a running `lead-assets dev`, with Debian's chromium.
-# Before: `lead-assets demo`, so that there is something to see.
+# Take the pictures of docs/ (asset_graph, gate_check, funnel, score_distributions) again, from a running
+# `lead-assets dev`, with Debian's chromium.
+# Before: `lead-assets demo` twice: a ranking draws the funnel as it is then, and the first comes before any leads.
 #
 #   docs/take_screenshots.sh [BASE_URL] [OUTPUT_FOLDER]      default: http://127.0.0.1:3000 and this script's folder
 set -eu
@@ -8,7 +9,10 @@ set -eu
 base=${1:-http://127.0.0.1:3000}
 base=${base%/}
 out=${2:-$(dirname "$0")}
+campaign=${CAMPAIGN:-sample_crm}
 browser=${CHROMIUM:-chromium}
+docs=$(dirname "$0")
+python=${PYTHON:-$docs/../.venv/bin/python} # with aiohttp, which the project needs anyway
 
 fail() {
     echo "$1" >&2
@@ -45,3 +49,13 @@ picture() { # file, path of the page, pixels of the picture for each pixel of th
 
 picture asset_graph.png '/locations/lead_assets/asset-groups/leads/lineage' 1.5
 picture gate_check.png '/assets/crawled_documents?view=checks&checkDetail=author_karma' 1
+
+ranked="/assets/ranked_candidates?view=partitions&partition=$campaign"
+
+opened() { # file, which of the pictures in the metadata of ranked_candidates
+    CHROMIUM=$browser "$python" "$docs/page_picture.py" "$base$ranked" "$out/$1" --click "a=[Show Markdown]#$2"
+    echo "$out/$1: $(wc -c <"$out/$1") bytes"
+}
+
+opened funnel.png 0
+opened score_distributions.png 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lead_assets.domain.document import short_url
-from lead_assets.reporting import safe_cell
+from lead_assets.reporting.rejection_log import safe_cell
 
 Record = Mapping[str, Any]
 

@@ -28,7 +28,9 @@ from lead_assets.domain.gates import (
     rejection_frame,
     sift,
 )
-from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, remove_rejections, table
+from lead_assets.reporting.rejection_log import RejectionLog, remove_rejections
+from lead_assets.reporting.tables import MAX_TABLE_ROWS, rejection_table, table
+from lead_assets.reporting.timing import Phases
 from lead_assets.resources import Brief, RunSettings, SourceOpener
 from lead_assets.sources.source import Batch, Source
 from lead_assets.storage.corpus import read_kept_by_run, read_sightings, unite_keywords, write_judged

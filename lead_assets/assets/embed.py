@@ -12,7 +12,7 @@ from lead_assets.assets.crawl import crawled_documents
 from lead_assets.assets.models import opened_embedder
 from lead_assets.assets.stages import checked_campaign, partitioned_check, progress, report, stage, told_in_one_sentence
 from lead_assets.domain.ranking import document_text, text_hash
-from lead_assets.reporting import Phases
+from lead_assets.reporting.timing import Phases
 from lead_assets.resources import EmbedderOpener, RunSettings
 from lead_assets.services.embedding import Embedded, Embedder
 from lead_assets.storage.corpus import read_documents

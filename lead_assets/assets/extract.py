@@ -16,7 +16,8 @@ from lead_assets.domain.document import to_rows
 from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
 from lead_assets.domain.ranking import document_text
-from lead_assets.reporting import Phases, table
+from lead_assets.reporting.tables import table
+from lead_assets.reporting.timing import Phases
 from lead_assets.resources import Brief, ExtractorOpener, RunSettings
 from lead_assets.services.extractor import Extractor, Outcome
 from lead_assets.storage.candidates import read_kept

@@ -9,7 +9,7 @@ import pandas as pd
 from lead_assets.assets.stages import partitioned_spec
 from lead_assets.domain.gates import DEDUPLICATION, Gate, Tally, UnknownPolicy, judge
 from lead_assets.domain.settings import Settings
-from lead_assets.reporting import table
+from lead_assets.reporting.tables import table
 from lead_assets.resources import Brief
 
 MIN_ROWS_TO_WARN = 50

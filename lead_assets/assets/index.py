@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from lead_assets.assets.crawl import crawled_documents
 from lead_assets.assets.stages import checked_campaign, partitioned_check, progress, report, stage, told_in_one_sentence
 from lead_assets.domain.errors import SearchUnavailable
-from lead_assets.reporting import MAX_TABLE_ROWS, Phases, table
+from lead_assets.reporting.tables import MAX_TABLE_ROWS, table
+from lead_assets.reporting.timing import Phases
 from lead_assets.services.search import IMPORT_BATCH, SearchIndex
 from lead_assets.storage.bulk import read_frame
 from lead_assets.storage.corpus import read_text_hashes

@@ -11,7 +11,9 @@ from lead_assets.assets.models import opened_extractor
 from lead_assets.assets.stages import checked_campaign, partitioned_check, report, stage, told_in_one_sentence
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.ranking import relevance
-from lead_assets.reporting import Phases, funnel_steps, table
+from lead_assets.reporting.pictures import funnel_picture
+from lead_assets.reporting.tables import funnel_steps, table
+from lead_assets.reporting.timing import Phases
 from lead_assets.resources import Brief, ExtractorOpener, RunSettings
 from lead_assets.services.extractor import Extractor
 from lead_assets.storage.database import Database
@@ -67,6 +69,7 @@ def leads(
                 rows = lead_rows(connection, brief, extractor)
                 counts = write_extracted(connection, brief.campaign.id, rows)
             with session.transaction() as connection:
+                funnel = funnel_steps(read_funnel(connection, brief.campaign.id))
                 best = read_qualified(connection, brief.campaign.id, limit=10)
                 examples = to_rows(best[["relevance_score", "reddit_id", "subreddit", "reddit_url"]])
                 metadata = report(
@@ -76,12 +79,12 @@ def leads(
                     counts=counts,
                     phases=phases,
                     extra={
-                        "funnel": table(funnel_steps(read_funnel(connection, brief.campaign.id))),
+                        "funnel": table(funnel),
                         "best_leads": table(examples),
                         **({"best_lead": dg.MetadataValue.url(examples[0]["reddit_url"])} if examples else {}),
                     },
                 )
-    return dg.MaterializeResult(metadata=metadata)
+    return dg.MaterializeResult(metadata={"funnel_picture": funnel_picture(funnel)} | metadata)
 
 
 @partitioned_check(leads, "Every candidate has its lead's row, and no lead carries an extraction that is not its own.")

@@ -31,14 +31,17 @@ from lead_assets.domain.keywords import Keyword
 from lead_assets.domain.ranking import asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.text_features import FEATURES
-from lead_assets.reporting import MAX_TABLE_ROWS, Phases, RejectionLog, rejection_table, table
+from lead_assets.reporting.pictures import funnel_picture, score_picture
+from lead_assets.reporting.rejection_log import RejectionLog
+from lead_assets.reporting.tables import MAX_TABLE_ROWS, funnel_steps, rejection_table, table
+from lead_assets.reporting.timing import Phases
 from lead_assets.resources import Brief, EmbedderOpener, RunSettings
 from lead_assets.services.embedding import Embedder
 from lead_assets.services.search import SearchIndex
 from lead_assets.storage.candidates import COMPONENTS, read_kept_among, write_ranked
 from lead_assets.storage.database import CampaignSession, Database
 from lead_assets.storage.schema import candidates as candidates_table
-from lead_assets.storage.statistics import count_rows, write_tallies
+from lead_assets.storage.statistics import count_rows, read_funnel, write_tallies
 from lead_assets.storage.text_features import read_for_ranking, read_texts, write_text_features
 from lead_assets.storage.vectors import read_campaign_vectors
 
@@ -211,6 +214,7 @@ def ranked_candidates(
             _warn(context, ranking, log)
             with session.transaction() as connection:
                 earlier = write_tallies(connection, brief.campaign.id, context.run.run_id, ranking.tallies)
+                funnel = funnel_steps(read_funnel(connection, brief.campaign.id))
                 stored = read_kept_among(connection, brief.campaign.id, ranking.frame["reddit_id"].tolist())
                 metadata = report(
                     connection,
@@ -218,11 +222,16 @@ def ranked_candidates(
                     row_count=count_rows(connection, candidates_table, brief.campaign.id),
                     counts=ranking.counts(),
                     phases=phases,
-                    extra=_details(ranking, settings, embedder, log),
+                    extra=_details(ranking, settings, embedder, log, funnel),
                 )
+    # Drawn when the campaign is free again, and shown first.
+    pictures = {
+        "funnel_picture": funnel_picture(funnel),
+        "score_distributions": score_picture(ranking.frame, settings),
+    }
     offending = offenders(RANK_GATES, stored, settings, brief.campaign.unknown)
     checks = gate_results(ASSET, RANK_GATES, ranking.tallies, earlier, offending, brief, settings)
-    return dg.MaterializeResult(metadata=metadata, check_results=checks)
+    return dg.MaterializeResult(metadata=pictures | metadata, check_results=checks)
 
 
 def _warn(context: dg.AssetExecutionContext, ranking: Ranking, log: RejectionLog) -> None:
@@ -236,7 +245,9 @@ def _warn(context: dg.AssetExecutionContext, ranking: Ranking, log: RejectionLog
         context.log.warning(f"The CSV file of rejections was {log.state}")
 
 
-def _details(ranking: Ranking, settings: Settings, embedder: Embedder, log: RejectionLog) -> dict[str, Any]:
+def _details(
+    ranking: Ranking, settings: Settings, embedder: Embedder, log: RejectionLog, funnel: list[dict[str, Any]]
+) -> dict[str, Any]:
     best = ranking.frame[ranking.frame["kept"]].nlargest(10, "fused_score")
     shown = [
         "fused_score",
@@ -250,6 +261,7 @@ def _details(ranking: Ranking, settings: Settings, embedder: Embedder, log: Reje
     ]
     return {
         "model": embedder.model,
+        "funnel": table(funnel),
         "rejudged": {gate.name: ranking.sifted.tallies[gate.name].rejected for gate in REJUDGING_GATES},
         "weights": settings.weights.model_dump(),
         "best_candidates": table(to_rows(best[shown].round(4))),

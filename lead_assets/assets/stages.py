@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lead_assets.domain.errors import LeadAssetsError
 from lead_assets.partitions import campaigns
-from lead_assets.reporting import Phases, Progress
+from lead_assets.reporting.timing import Phases, Progress
 from lead_assets.storage.statistics import write_stage_run
 
 GROUP = "leads"

@@ -15,7 +15,8 @@ import dagster as dg
 
 from lead_assets.assets.index import repair
 from lead_assets.assets.stages import told_in_one_sentence
-from lead_assets.reporting import Progress, logged_ids, remove_rejections
+from lead_assets.reporting.rejection_log import logged_ids, remove_rejections
+from lead_assets.reporting.timing import Progress
 from lead_assets.resources import RedditOpener
 from lead_assets.services.search import SearchIndex
 from lead_assets.sources.reddit.client import RedditClient

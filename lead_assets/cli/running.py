@@ -34,7 +34,7 @@ from lead_assets.cli.state import (
 from lead_assets.definitions import defs
 from lead_assets.domain.errors import DatabaseUnavailable, InvalidInput, LeadAssetsError
 from lead_assets.partitions import campaigns
-from lead_assets.reporting import funnel_steps
+from lead_assets.reporting.tables import funnel_steps
 from lead_assets.resources import Environment, RunSettings, require_source
 from lead_assets.storage.statistics import read_funnel
 

@@ -1,17 +1,22 @@
 """The whole graph on real servers: what each asset writes, reports and checks, and what a second run does."""
 
+import base64
 import csv
+import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
+from lead_assets.reporting.pictures import MAX_PICTURE_BYTES
 from lead_assets.services.embedding import LocalEmbedder
 from lead_assets.services.extractor import Outcome, RulesExtractor
 from lead_assets.storage.statistics import read_campaign_stats, read_funnel
@@ -134,6 +139,34 @@ def test_rejections_are_in_the_table_the_csv_file_and_the_metadata(world: World)
     examples = [record.data for record in found["rejected_examples"].records]
     assert {example["reddit_id"] for example in examples} == {over["name"], title["name"]}
     assert "HYPERLINK" not in json.dumps(examples)
+
+
+def test_a_ranking_shows_its_funnel_and_its_scores_as_pictures(world: World) -> None:
+    world.campaign()
+    world.archive(asking(1), asking(2), asking(3, score=-3), asking(4, over_18=True))
+
+    result = world.run()
+
+    for asset, names in (
+        ("ranked_candidates", ("funnel_picture", "score_distributions")),
+        ("leads", ("funnel_picture",)),
+    ):
+        found = metadata(result, asset)
+        assert tuple(found)[: len(names)] == names
+        for name in names:
+            assert len(found[name]) < MAX_PICTURE_BYTES
+            assert "shop number" not in found[name]
+            alternative, content = re.fullmatch(r"!\[(.+)\]\(data:image/png;base64,(.+)\)", found[name]).groups()  # type: ignore[union-attr]
+            with Image.open(io.BytesIO(base64.b64decode(content, validate=True))) as image:
+                assert image.size[0] == 900
+                image.load()
+            if name == "funnel_picture":
+                steps = {row.data["step"]: row.data["stored"] for row in found["funnel"].records}
+                main = {step: stored for step, stored in steps.items() if not step.startswith(" ")}
+                assert alternative == "Funnel: " + ", ".join(f"{step} {stored}" for step, stored in main.items())
+    ranking = metadata(result, "ranked_candidates")
+    assert "Scores of 3 ranked documents, 2 of them kept" in ranking["score_distributions"]
+    assert "COSINE_THRESHOLD = 0.3;" in ranking["score_distributions"]
 
 
 def test_a_second_run_does_nothing_and_pays_for_nothing(world: World, counting: CountingEmbedder) -> None:

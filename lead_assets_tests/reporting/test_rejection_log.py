@@ -1,4 +1,4 @@
-"""Reports: metadata tables, and the CSV file of rejections that a run can always do without."""
+"""The CSV file of rejections, which a run can always do without."""
 
 import csv
 import resource
@@ -6,24 +6,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
-from lead_assets.reporting import (
-    MAX_TABLE_ROWS,
-    REJECTION_COLUMNS,
-    Phases,
-    RejectionLog,
-    rejection_table,
-    safe_cell,
-    table,
-)
+from lead_assets.reporting.rejection_log import REJECTION_COLUMNS, RejectionLog, safe_cell
 
 
 def rejection(number: int | str = 1, **changed: Any) -> dict[str, Any]:
@@ -113,64 +103,6 @@ def test_other_text_stays(text: str) -> None:
 @pytest.mark.parametrize("value", [-3, -0.5, 0, None, True, 1.5])
 def test_what_is_no_text_stays(value: object) -> None:
     assert safe_cell(value) is value
-
-
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_table_is_cut_at_fifty_rows() -> None:
-    made = table([{"number": number} for number in range(MAX_TABLE_ROWS + 9)])
-
-    assert isinstance(made, dg.TableMetadataValue)
-    assert [record.data["number"] for record in made.records] == list(range(50))
-
-
-def test_a_table_of_nothing_says_none() -> None:
-    assert table([]) == dg.MetadataValue.text("none")
-
-
-def test_columns_have_the_type_of_their_values() -> None:
-    made = table(
-        [
-            {"id": "t3_a", "observed": 1, "share": None, "flag": True},
-            {"id": 7, "observed": 0.5, "share": None, "flag": False},
-        ]
-    )
-
-    assert isinstance(made, dg.TableMetadataValue)
-    assert {column.name: column.type for column in made.schema.columns} == {
-        "id": "string",
-        "observed": "float",
-        "share": "string",
-        "flag": "string",
-    }
-
-
-def test_a_cell_that_dagster_does_not_know_becomes_text() -> None:
-    made = table([{"path": Path("a/b"), "nothing": None}])
-
-    assert isinstance(made, dg.TableMetadataValue)
-    assert made.records[0].data == {"path": "a/b", "nothing": None}
-
-
-def test_rejections_are_shown_without_texts_and_authors() -> None:
-    made = rejection_table([rejection(title="A private matter", author="ada")])
-
-    assert isinstance(made, dg.TableMetadataValue)
-    assert list(made.records[0].data) == ["gate", "observed", "threshold", "reddit_id", "link"]
-    assert "private" not in str(made.records)
-
-
-def test_phases_add_up_even_where_one_fails() -> None:
-    phases = Phases()
-
-    with phases.measured("store"):
-        time.sleep(0.01)
-    with pytest.raises(ZeroDivisionError), phases.measured("store"):
-        time.sleep(0.01 / 0)
-
-    assert list(phases.metadata()) == ["seconds_store"]
-    assert 0.01 <= phases.metadata()["seconds_store"] < 5
 
 
 # --- the CSV file ----------------------------------------------------------------------------------------------------
@@ -313,7 +245,7 @@ def test_a_killed_run_leaves_the_last_whole_file(tmp_path: Path) -> None:
     program = f"""
         import os, signal
         from pathlib import Path
-        from lead_assets.reporting import RejectionLog
+        from lead_assets.reporting.rejection_log import RejectionLog
         with RejectionLog(Path({str(tmp_path)!r}), "shop", "run-1") as log:
             for number in range(1000):
                 log.add([{{"campaign_id": "shop", "reddit_id": f"t3_{{number}}", "title": "x" * 1000}}])
