@@ -22,7 +22,7 @@ demo: setup  ## Find leads in the sample corpus, from nothing to a table of lead
 	$(BIN)/lead-assets demo
 
 test: setup  ## Run the tests, on real servers
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: setup  ## Lint, types, and the direction of imports
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from lead_assets.storage.database import Database
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
+
+# Tests say how wide a terminal is; a console that is made while this is set would not listen to them.
+os.environ.pop("COLUMNS", None)
 
 NOW = 1_780_000_000  # 28 May 2026
 AS_OF = "2026-06-30"
