@@ -31,6 +31,11 @@ MAX_INPUT_TOKENS, MAX_REQUEST_TOKENS = 8192, 300_000
 FEWEST_TOKENS = 16
 """A text that is too long even so is not shortened further."""
 HARMLESS = "A short text."
+DECODING = 2
+"""Batches whose answer is there beside those that are asked for; a killed run pays for these again too."""
+UNIT_TOLERANCE = 1e-5
+"""A length that differs from 1 by less is single precision's doing."""
+SHORTEST = 1e-9
 NO_VECTOR = "a vector that is not finite, or has no length"
 DIMENSIONS: Mapping[str, int] = {
     "text-embedding-3-small": 1536,
@@ -59,7 +64,9 @@ class OpenAIEmbedder:
         """Nothing is sent yet."""
         self._endpoint = endpoint
         self._max_input, self._max_request = max_input_tokens, max_request_tokens
-        self._concurrency = concurrency
+        self._requests = threading.Semaphore(concurrency)
+        # Others decode a megabyte of answer while so many requests wait for theirs; one at a time stays one.
+        self._at_work = concurrency + DECODING if concurrency > 1 else 1
         self._lock = threading.Lock()
         self._probing = threading.Lock()
         self._dimension = DIMENSIONS.get(endpoint.model)
@@ -113,7 +120,7 @@ class OpenAIEmbedder:
         return results(
             lambda _: next(numbered, None),
             lambda job: (job[0], self._embed(job[1])),
-            self._concurrency,
+            self._at_work,
             self._endpoint.stopping,
         )
 
@@ -209,7 +216,8 @@ class OpenAIEmbedder:
             # Not by `embeddings.create`, which looks at the type of each text, and takes longer than all of our work.
             return client.post("/embeddings", cast_to=httpx.Response, body=body)
 
-        received = self._endpoint.send(call)
+        with self._requests:
+            received = self._endpoint.send(call)
         self._endpoint.usage.used(Tokens.of(received.body))
         answered = _rows(received, len(texts))
         self._check_dimension(answered)
@@ -250,20 +258,8 @@ def _rows(received: Received, wanted: int) -> list[NDArray[np.float32] | None]:
         raise InputRefused(f"{found} vectors came for {wanted} texts")
     embeddings = _embeddings(received)
     in_order = [embeddings[place] for place in sorted(range(wanted), key=lambda place: _index(entries[place], place))]
-    if (matrix := _matrix(in_order)) is not None:
-        return _units(matrix)
-    # Not alike: each is looked at by itself.
-    decoded = map(_decoded, in_order)
-    return [_units(row[None, :])[0] if len(row) else None for row in decoded]
-
-
-def _matrix(embeddings: Sequence[object]) -> NDArray[np.float32] | None:
-    """All of them at once, where all are bytes of one length; else None."""
-    rows = [embedding for embedding in embeddings if isinstance(embedding, bytes)]
-    sizes = {len(row) for row in rows}
-    if len(rows) < len(embeddings) or len(sizes) != 1 or not (size := sizes.pop()) or size % 4:
-        return None
-    return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1)
+    with np.errstate(all="ignore"):
+        return [_unit(_decoded(embedding)) for embedding in in_order]
 
 
 def _embeddings(received: Received) -> list[object]:
@@ -292,10 +288,9 @@ def _decoded(embedding: object) -> NDArray[np.float32]:
     return row if row.ndim == 1 else np.zeros(0, dtype=np.float32)
 
 
-def _units(matrix: NDArray[np.float32]) -> list[NDArray[np.float32] | None]:
-    """The rows scaled to unit length (not all models do that); None where that cannot be."""
-    with np.errstate(all="ignore"):
-        length = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
-        usable = np.isfinite(length) & (length > 1e-9)
-        units = matrix / np.where(usable, length, 1.0)[:, None].astype(np.float32)
-    return [row if good else None for row, good in zip(units, usable, strict=True)]
+def _unit(row: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The row scaled to unit length (not all models do that); None where that cannot be."""
+    length = float(np.sqrt(np.dot(row, row)))
+    if abs(length - 1.0) < UNIT_TOLERANCE:
+        return row
+    return row / np.float32(length) if np.isfinite(length) and length > SHORTEST else None

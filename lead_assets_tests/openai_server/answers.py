@@ -33,6 +33,18 @@ def embedding(text: str, dimension: int, encoding: str | None) -> str | list[flo
     return base64.b64encode(row.astype("<f4").tobytes()).decode() if encoding == "base64" else row.tolist()
 
 
+@functools.lru_cache(maxsize=100)
+def embeddings(model: str, texts: tuple[str, ...], dimension: int, encoding: str | None) -> bytes:
+    """The answer with a vector for each text, as JSON; written once, so that a server asked again only waits."""
+    rows = [
+        {"object": "embedding", "index": place, "embedding": embedding(text, dimension, encoding)}
+        for place, text in enumerate(texts)
+    ]
+    tokens = sum(len(text) // 4 + 1 for text in texts)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return json.dumps({"object": "list", "model": model, "data": rows, "usage": usage}).encode()
+
+
 def shown_document(messages: list[dict[str, Any]]) -> str:
     """The document in a request for an extraction; empty where there is none."""
     for message in messages:

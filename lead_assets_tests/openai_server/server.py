@@ -209,17 +209,13 @@ class StandIn:
             return 400, {"error": refused_input("'$.input' is invalid: input cannot be an empty string.").error}
         dimension = self.dimension or DIMENSIONS.get(body["model"], 8)
         encoding = body.get("encoding_format")
-        rows = [
-            {"object": "embedding", "index": place, "embedding": answers.embedding(text, dimension, encoding)}
-            for place, text in enumerate(texts)
-        ]
-        tokens = sum(len(text) // 4 + 1 for text in texts)
-        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return 200, {"object": "list", "model": body["model"], "data": rows, "usage": usage}
+        return 200, answers.embeddings(body["model"], tuple(texts), dimension, encoding)
 
 
 def _written(answer: Any) -> bytes:
-    """JSON, or the text (a page of a proxy, say) as it is."""
+    """JSON; text (a page of a proxy, say) and JSON that is written already as they are."""
+    if isinstance(answer, bytes):
+        return answer
     return (answer if isinstance(answer, str) else json.dumps(answer)).encode()
 
 
@@ -290,7 +286,7 @@ class _Handler(BaseHTTPRequestHandler):
             return fault.status, {"error": dict(fault.error)}
         status, answer = self.stand_in.answered(endpoint, body)
         if fault is not None and fault.change is not None:
-            answer = fault.change(answer)
+            answer = fault.change(json.loads(answer) if isinstance(answer, bytes) else answer)
         return status, answer
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
