@@ -268,6 +268,17 @@ def test_a_schedule_that_cannot_be_is_told_and_no_file_is_left(shell: Shell, fla
     assert "tea" not in [row["id"] for row in json.loads(shell("campaigns", "list", "--json").stdout)]
 
 
+def test_a_new_campaign_takes_no_other_file_s_place(shell: Shell) -> None:
+    (shell.folder / "campaigns").mkdir(exist_ok=True)
+    (shell.folder / "campaigns" / "tea.yml").write_text("name: Tea\nproduct: Tea.\nkeywords: [tea]\n")
+    new = ["campaigns", "new", "tea", "--product", "Tea.", "--keyword", "tea"]
+    assert "tea.yml exists already" in " ".join(shell(*new, "--source", "reddit", code=2).output.split())
+    assert "leave one of the two out" in shell(
+        "campaigns", "new", "mate", "--product", "Mate.", "--keyword", "mate", "--source", "reddit",
+        "--archive", "x.zst", code=2
+    ).output  # fmt: skip
+
+
 def test_reload_says_that_dagster_is_not_there(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_URL", "http://127.0.0.1:9")
     assert "Dagster does not answer at http://127.0.0.1:9" in shell("reload", code=2).output

@@ -25,11 +25,16 @@ def steps(readme: Path, heading: str) -> list[Step]:
     """The steps of a section."""
     section = re.search(rf"^## {heading}$(.*?)^## ", readme.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert section is not None, f"{readme.name} has no section {heading}"
-    return [step for block in _BLOCK.finditer(section[1]) for step in _of_block(block["text"], bool(block["mark"]))]
+    fences = re.findall(r"^ *```", section[1], re.MULTILINE)
+    blocks = list(_BLOCK.finditer(section[1]))
+    assert len(fences) == 2 * len(blocks), "a block of the tour is no console"
+    assert all(block["text"].startswith("$ ") for block in blocks), "a block of the tour begins without a command"
+    return [step for block in blocks for step in _of_block(block["text"], bool(block["mark"]))]
 
 
 def _of_block(text: str, in_another_terminal: bool) -> list[Step]:
     found: list[Step] = []
+    assert not in_another_terminal or text.count("\n") == 1, "a command in another terminal stands alone"
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         lines = part.rstrip("\n").split("\n")
         length = next(number for number, line in enumerate(lines, 1) if not line.endswith("\\"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -23,8 +23,8 @@ from lead_assets.domain.errors import (
 
 RETRY_SECONDS = 5
 MAX_SENTENCE_CHARACTERS = 500
-UNTOLD = (LeadAssetsError, OperationalError, InterfaceError, PoolExhausted)
-"""Errors that are expected: ours, and a database that goes away or has no connection left."""
+UNTOLD = (LeadAssetsError, OperationalError, InterfaceError, PoolExhausted, ProgrammingError)
+"""Errors that are expected: ours, and a database that goes away, has no connection left, or was put there anew."""
 
 _STATUSES: tuple[tuple[type[LeadAssetsError], int], ...] = (
     (CampaignUnknown, 404),
@@ -69,6 +69,9 @@ def told(error: Exception, campaigns: Path | None = None) -> Response:
         return refused(409, str(error), run_id=error.run_id, url=error.url)
     if isinstance(error, RunUnknown):
         return refused(404, str(error))
+    if isinstance(error, ProgrammingError):
+        _log.error("PostgreSQL did not take a query: %s", error)
+        return refused(503, "PostgreSQL has not the tables that this version needs; run `lead-assets up`.")
     if not isinstance(error, LeadAssetsError):
         _log.warning("PostgreSQL did not answer: %s", error)
         return refused(503, "PostgreSQL stopped answering, or has no connection left; ask again.")

@@ -14,6 +14,8 @@ from lead_assets.storage.database import Database
 
 FRESH_SECONDS = 2.0
 TIMEOUT_SECONDS = 5.0
+PATIENCE_SECONDS = 1.0
+UNKNOWN = Health(status="unavailable", postgres="unavailable", typesense="unavailable", dagster="unavailable")
 _DAEMON = '{ instance { daemonHealth { daemonStatus(daemonType: "QUEUED_RUN_COORDINATOR") { healthy } } } }'
 
 
@@ -29,12 +31,17 @@ class HealthChecks:
         self._known: tuple[float, Health] | None = None
 
     def read(self) -> Health:
-        """The states now, or a moment ago."""
-        with self._lock:
+        """The states now, or a moment ago; what was known last while somebody else's question takes long."""
+        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
+            # All requests share the threads that would wait here.
+            return self._known[1] if self._known else UNKNOWN
+        try:
             if self._known is None or time.monotonic() - self._known[0] > FRESH_SECONDS:
                 health = self._ask()
                 self._known = time.monotonic(), health
             return self._known[1]
+        finally:
+            self._lock.release()
 
     def _ask(self) -> Health:
         postgres, typesense, dagster = self._postgres(), self._typesense(), self._daemon()

@@ -1,6 +1,7 @@
 """How much one request may send: nothing here needs more than a few settings."""
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lead_assets.api.errors import refused
@@ -18,7 +19,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await _body(scope, receive)
+        try:
+            body = await _body(scope, receive)
+        except ClientDisconnect:
+            return  # half a body is no body: nothing is done for somebody who did not finish asking
         if body is None:
             too_large = refused(413, f"A request's body has at most {MAX_BODY_BYTES // 1024} kB.")
             await too_large(scope, receive, send)
@@ -32,13 +36,19 @@ class BodyLimit:
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes | None:
-    """The whole body; None where it is too large, whatever its header promises."""
+    """The whole body; None where it is too large, whatever its header promises.
+
+    Raises:
+        ClientDisconnect: who sends it went away before its end.
+    """
     promised = Headers(scope=scope).get("content-length", "")
     if promised.isdecimal() and int(promised[:20]) > MAX_BODY_BYTES:
         return None
     body, more = b"", True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > MAX_BODY_BYTES:

@@ -116,7 +116,9 @@ def get_run(run_id: str, given: Given) -> Run:
     """A run: its state, and why it failed."""
     if not _RUN_ID.fullmatch(run_id):
         raise RunUnknown(f"{run_id!r} is no id of a run.")
-    return read_run(given.dagster, run_id)
+    run = read_run(given.dagster, run_id)
+    told = without_folder(run.failure, given.environment.campaigns) if run.failure else None
+    return run.model_copy(update={"failure": told})
 
 
 @router.get("/campaigns", responses=_problems())

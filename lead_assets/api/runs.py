@@ -12,8 +12,10 @@ from lead_assets.domain.errors import CampaignBusy, SettingInvalid
 from lead_assets.partitions import IN_FLIGHT, JOB, PARTITION_TAG, campaigns
 from lead_assets.services.dagster_runs import REPOSITORY_SELECTOR, add_partitions, expected, failure_of
 from lead_assets.services.dagster_service import DagsterService
-from lead_assets.storage.database import START_TIMEOUT_SECONDS, Database
+from lead_assets.storage.database import Database
 
+PATIENCE_SECONDS = 10.0
+"""All requests share the threads that wait for another to start the same campaign."""
 _IN_FLIGHT = """
 query InFlight($filter: RunsFilter!) {
   runsOrError(filter: $filter, limit: 1) {
@@ -60,7 +62,7 @@ class RunStarter:
             DagsterUnavailable, DagsterRefused, DatabaseUnavailable: it cannot be asked for.
         """
         lock = self._locks[campaign_id]
-        if not lock.acquire(timeout=START_TIMEOUT_SECONDS):
+        if not lock.acquire(timeout=PATIENCE_SECONDS):
             raise CampaignBusy(f"Other requests have been starting a run of {campaign_id} for long; ask again later.")
         try:
             with self._database.starting(campaign_id):

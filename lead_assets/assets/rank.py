@@ -156,7 +156,11 @@ def rank(
 def _is_stored_otherwise(frame: pd.DataFrame, sifted: Sifted) -> "pd.Series[bool]":
     """Whether a candidate, or its rejection, which a crawl may have taken away, is not stored as ranked now."""
     decided = sifted.decisions["gate"].reindex(frame.index)
-    return (frame["outcome"] != frame["stored_outcome"]) | (decided.fillna("") != frame["stored_gate"].fillna(""))
+    threshold = sifted.decisions["threshold"].reindex(frame.index)
+    is_judged_otherwise = (decided.fillna("") != frame["stored_gate"].fillna("")) | (
+        threshold.fillna(0.0) != frame["stored_threshold"].fillna(0.0)
+    )
+    return (frame["outcome"] != frame["stored_outcome"]) | is_judged_otherwise
 
 
 def with_text_features(session: CampaignSession, frame: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:

@@ -130,8 +130,11 @@ def new(
         raise InvalidInput(
             f"{chosen!r} is no campaign id; use lower-case letters, digits and underscores, letter first."
         )
-    if path.exists():
-        raise InvalidInput(f"{path} exists already; choose another id, or edit it.")
+    for there in (path, path.with_suffix(".yml")):
+        if there.exists():
+            raise InvalidInput(f"{there} exists already; choose another id, or edit it.")
+    if archive and source not in (None, "archive"):
+        raise InvalidInput(f"--archive is the file of source archive, not of {source}; leave one of the two out.")
     what = product or click.prompt("What do you sell, in a sentence")
     words = list(keywords) or _asked_list("Keywords, separated by commas")
     origin = source or ("archive" if archive else _asked_source())

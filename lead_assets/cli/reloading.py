@@ -11,19 +11,22 @@ from lead_assets.resources import Environment
 from lead_assets.services.dagster_definitions import reload_definitions, sensor_states
 from lead_assets.services.dagster_service import DagsterService
 
+RELOAD_SECONDS = 120.0
+"""Importing the definitions takes seconds, on a busy machine many."""
+
 
 @click.command()
 @json_option
 def reload(as_json: bool) -> None:
     """Let the running Dagster read the definitions anew: each new scheduled campaign gets its sensor."""
     environment = Environment.read()
-    with DagsterService(environment.dagster_url) as service:
+    with DagsterService(environment.dagster_url, timeout_seconds=RELOAD_SECONDS) as service:
         reload_definitions(service)
         states = sensor_states(service)
-        files = list_campaigns(environment.campaigns)
         if as_json:
             echo_json({"dagster": service.url, "sensors": states})
             return
+        files = list_campaigns(environment.campaigns)
         console.print(f"Dagster at {service.url} has read the definitions anew.", soft_wrap=True)
         console.print(_table(states, files, datetime.now(UTC)))
 

@@ -248,11 +248,12 @@ def _short(value: float) -> str:
 
 
 def _picture(draw: Callable[[], "Figure"], alternative: str) -> dg.MetadataValue:
-    """A picture, or why there is none: a font or a folder that cannot be read is no reason to fail a run."""
+    """A picture, or that there is none: what is drawn is stored already, and a font that cannot be read, a setting of
+    matplotlib's, or numbers that no axis takes are no reason to fail a run."""
     try:
         png = _png(draw())
-    except OSError as error:
-        return dg.MetadataValue.text(f"not drawn: {error.strerror or error}")
+    except Exception as error:  # noqa: BLE001  whatever it is; its message may name folders
+        return dg.MetadataValue.text(f"not drawn: {type(error).__name__}")
     alternative = _plain(alternative, MAX_ALTERNATIVE).translate(str.maketrans("[]\\", "() "))
     encoded = base64.b64encode(png).decode("ascii")
     return dg.MetadataValue.md(f"![{alternative}](data:image/png;base64,{encoded})")

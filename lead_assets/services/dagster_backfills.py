@@ -308,7 +308,7 @@ def _backfill(answer: Mapping[str, Any]) -> Backfill:
         campaigns = {
             one: replace(run, state="canceled") if run.state == "waiting" else run for one, run in campaigns.items()
         }
-    error = answer["error"] and answer["error"]["message"].strip().splitlines()[0]
+    error = answer["error"] and (answer["error"]["message"].strip().splitlines() or ["no reason was recorded"])[0]
     return Backfill(answer["id"], answer["status"], error, _tags(answer), campaigns)
 
 

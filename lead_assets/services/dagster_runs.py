@@ -38,7 +38,7 @@ def expected(answer: Mapping[str, Any], *types: str) -> Mapping[str, Any]:
         DagsterRefused: it is another one, with Dagster's own words.
     """
     if answer["__typename"] not in types:
-        lines = str(answer.get("message") or answer["__typename"]).strip().splitlines()
+        lines = str(answer.get("message") or "").strip().splitlines() or [answer["__typename"]]
         raise DagsterRefused(f"Dagster does not do what it was asked: {lines[0][:500]}")
     return answer
 

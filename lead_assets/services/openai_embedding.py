@@ -6,6 +6,7 @@ trying again (``openai_endpoint``) and which texts (``domain.ranking``).
 
 import base64
 import binascii
+import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -247,6 +248,7 @@ class _Entries(TypedDict):
     data: list[_Entry]
 
 
+_URL_SAFE = str.maketrans("-_", "+/")
 _ENTRIES = TypeAdapter(_Entries)
 """An answer as it should be: base64, decoded while it is parsed, in a fifth of the time of Python's own decoder."""
 
@@ -272,18 +274,20 @@ def _embeddings(received: Received) -> list[object]:
 
 def _index(entry: Mapping[str, Any], place: int) -> int:
     index = entry.get("index")
-    return index if isinstance(index, int) else place
+    if isinstance(index, str) and index.isdecimal() and len(index) < len("1000000"):
+        return int(index)
+    return int(index) if isinstance(index, int | float) and math.isfinite(index) else place
 
 
 def _decoded(embedding: object) -> NDArray[np.float32]:
     """The vector as it came; empty where it is none."""
     try:
         if isinstance(embedding, str):
-            embedding = base64.b64decode(embedding)
+            embedding = base64.b64decode(embedding.translate(_URL_SAFE), validate=True)
         if isinstance(embedding, bytes):
             return np.frombuffer(embedding, dtype="<f4")
         row = np.asarray(embedding, dtype=np.float32)
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, binascii.Error):
         return np.zeros(0, dtype=np.float32)
     return row if row.ndim == 1 else np.zeros(0, dtype=np.float32)
 

@@ -19,7 +19,7 @@ _COLUMNS = tuple(name for name in COLUMNS if name not in _LONG)
 def read_for_ranking(connection: sa.Connection, campaign_id: str, keywords_digest: str) -> pd.DataFrame:
     """Stored documents of a campaign, oldest first: their columns but the long ones, ``judged_as_of``, and what is
     known of their texts: ``FEATURES``, and ``MATCHES`` by the keywords of ``keywords_digest``; None where unknown.
-    ``stored_outcome`` and ``stored_gate`` are what is stored of the last ranking, and of a rejection.
+    ``stored_outcome`` is what is stored of the last ranking, ``stored_gate`` and ``stored_threshold`` of a rejection.
     """
     of_text = (
         (text_features.c.version == VERSION)
@@ -34,6 +34,7 @@ def read_for_ranking(connection: sa.Connection, campaign_id: str, keywords_diges
             *(sa.case((holds, candidates.c[name])).label(name) for name in MATCHES),
             candidates.c.outcome.label("stored_outcome"),
             rejections.c.gate.label("stored_gate"),
+            rejections.c.threshold.label("stored_threshold"),
         )
         .outerjoin(text_features, of_text)
         .outerjoin(candidates, _of_document(candidates))
@@ -42,7 +43,7 @@ def read_for_ranking(connection: sa.Connection, campaign_id: str, keywords_diges
         .order_by(documents.c.created_at.nulls_last(), documents.c.reddit_id)
     )
     frame = typed_documents(read_frame(connection, query))
-    numbers = dict.fromkeys(("asking_cue", "selling_cue", "keyword_hits"), "float64")
+    numbers = dict.fromkeys(("asking_cue", "selling_cue", "keyword_hits", "stored_threshold"), "float64")
     return frame.astype({**numbers, "stored_outcome": object, "stored_gate": object})
 
 

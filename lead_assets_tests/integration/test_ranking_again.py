@@ -57,6 +57,12 @@ def test_a_threshold_that_lets_a_document_pass_takes_its_rejection_away(ranked: 
     assert ranked.rows(REJECTED) == []
 
 
+def test_a_threshold_that_a_crawl_has_written_otherwise_is_mended(ranked: World) -> None:
+    ranked.execute("UPDATE lead_assets.rejections SET threshold = 0.9")
+    assert again(ranked)["changed"] == 1
+    assert [row["threshold"] for row in ranked.rows(REJECTED)] == [0.45]
+
+
 def test_a_rejection_that_was_lost_is_written_again(ranked: World) -> None:
     ranked.execute("DELETE FROM lead_assets.rejections")
     assert again(ranked)["changed"] == 1

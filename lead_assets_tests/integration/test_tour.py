@@ -38,6 +38,9 @@ class Newcomer:
             self.start(step.command)
             return
         printed = self.type(step.command)
+        if step.command.startswith(". "):
+            # Each command has a shell of its own; what this one leaves behind is a path.
+            self.environment["PATH"] = self.type(f"{step.command} && echo $PATH").strip()
         missing = difference(step, printed.replace(f":{self.port}", ":3000").replace(str(self.folder), str(PROJECT)))
         assert missing is None, f"$ {step.command}\nprinted\n{printed}\nand not\n{missing}"
 
@@ -59,7 +62,8 @@ class Newcomer:
                     start_new_session=True,
                 )
             )
-        eventually(lambda: answers(self.port), "the web server's start")
+        eventually(lambda: answers(self.port) or self.terminals[-1].poll() is not None, "the web server's start")
+        assert self.terminals[-1].poll() is None, (self.folder / "log").read_text()
 
 
 @pytest.fixture
@@ -72,15 +76,16 @@ def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Newcom
         monkeypatch.setenv("LEAD_ASSETS_CAMPAIGNS", str(tmp_path / "campaigns"))
         monkeypatch.setenv("ARCTIC_SHIFT_URL", arctic.url)
         monkeypatch.setenv("DAGSTER_URL", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("PATH", f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}")
+        here = [part for part in os.environ["PATH"].split(os.pathsep) if Path(part) != COMMAND.parent]
+        monkeypatch.setenv("PATH", os.pathsep.join(here))
         monkeypatch.setenv("COLUMNS", "100")
-        here = Newcomer(port, tmp_path, dict(os.environ))
+        newcomer = Newcomer(port, tmp_path, dict(os.environ))
         try:
-            yield here
+            yield newcomer
         finally:
-            for terminal in here.terminals:
+            for terminal in newcomer.terminals:
                 stop(terminal)
-            subprocess.run([str(COMMAND), "down"], env=here.environment, check=False, capture_output=True)
+            subprocess.run([str(COMMAND), "down"], env=newcomer.environment, check=False, capture_output=True)
 
 
 def publish_sample(arctic: ArcticShiftServer) -> None:

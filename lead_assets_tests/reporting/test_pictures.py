@@ -158,7 +158,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_run(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(pictures, "_png", broken)
 
-    assert funnel_picture(funnel()) == dg.MetadataValue.text("not drawn: Permission denied")
+    assert funnel_picture(funnel()) == dg.MetadataValue.text("not drawn: PermissionError")
 
 
 # --- the funnel ------------------------------------------------------------------------------------------------------

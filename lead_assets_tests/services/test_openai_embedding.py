@@ -93,11 +93,35 @@ def test_numbers_in_place_of_base64_which_some_servers_give_are_the_same_vectors
     np.testing.assert_allclose(opened().embed(texts), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("broken", ["not base64!", "QUJD", "", None, 7, [[0.5]], ["a"]])
+@pytest.mark.parametrize("broken", ["not base64!", "QUJD", "", None, 7, [[0.5]], ["a"], [10**400, 1]])
 def test_what_is_no_vector_fails_alone(server: StandIn, opened: Any, broken: object) -> None:
     changed = faults.vectors_changed(lambda rows: [rows[0], rows[1] | {"embedding": broken}])
     server.fail(EMBEDDINGS, changed)
     assert one_batch(opened(), ["one", "two"]).kept == [0]
+
+
+@pytest.mark.parametrize("as_index", [str, float], ids=["text", "float"])
+def test_rows_in_another_order_are_put_right_whatever_form_their_numbers_have(
+    server: StandIn, opened: Any, as_index: type
+) -> None:
+    texts = ["which crm", "cats sleep", "invoices"]
+    expected = opened().embed(texts)
+    numbered = lambda rows: [row | {"index": as_index(row["index"])} for row in rows[::-1]]  # noqa: E731
+    server.fail(EMBEDDINGS, faults.vectors_changed(numbered))
+    np.testing.assert_allclose(opened().embed(texts), expected, atol=1e-6)
+
+
+def test_base64_of_addresses_is_read_also_where_one_row_has_no_number(server: StandIn, opened: Any) -> None:
+    texts = [f"which crm for shop {number}" for number in range(8)]
+    expected = opened().embed(texts)
+
+    def changed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        safe = [row | {"embedding": row["embedding"].replace("+", "-").replace("/", "_")} for row in rows]
+        assert any(set("-_") & set(row["embedding"]) for row in safe)
+        return [{name: value for name, value in safe[0].items() if name != "index"}, *safe[1:]]
+
+    server.fail(EMBEDDINGS, faults.vectors_changed(changed))
+    np.testing.assert_allclose(opened().embed(texts), expected, atol=1e-6)
 
 
 def test_vectors_that_are_not_of_unit_length_are_scaled(server: StandIn, opened: Any) -> None:
