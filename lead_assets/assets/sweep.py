@@ -15,12 +15,13 @@ import dagster as dg
 
 from lead_assets.assets.index import repair
 from lead_assets.assets.stages import told_in_one_sentence
+from lead_assets.domain.removal import author_left
 from lead_assets.reporting.rejection_log import logged_ids, remove_rejections
 from lead_assets.reporting.timing import Progress
 from lead_assets.resources import RedditOpener
 from lead_assets.services.search import SearchIndex
 from lead_assets.sources.reddit.client import RedditClient
-from lead_assets.sources.reddit.things import IDS_PER_REQUEST, author_left, fetch
+from lead_assets.sources.reddit.things import IDS_PER_REQUEST, fetch
 from lead_assets.storage.database import Database
 from lead_assets.storage.deletions import (
     campaigns_with_deleted,
