@@ -31,7 +31,7 @@ from lead_assets.services.embedding import Embedder, LocalEmbedder
 from lead_assets.services.extractor import Extractor, RulesExtractor
 from lead_assets.services.openai_address import VARIABLES as OPENAI_VARIABLES
 from lead_assets.services.openai_address import Address, Purpose, address_in
-from lead_assets.services.openai_prompt import request_key
+from lead_assets.services.openai_prompt import RequestKeys
 from lead_assets.services.search import SearchIndex
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.sources.arctic_shift import ARCTIC_SHIFT_URL, ArcticShiftSource, require_subreddits
@@ -383,7 +383,7 @@ def make_extractor(brief: Brief) -> Extractor:
     settings = brief.settings
     address = Environment.read().endpoint("LLM", settings.extractor, "EXTRACTOR")
     if address is None:
-        return RulesExtractor(lambda asked: request_key(asked, settings.llm_model, settings.llm_max_document_tokens))
+        return RulesExtractor(RequestKeys(settings.llm_model, settings.llm_max_document_tokens))
     from lead_assets.services.openai_extractor import OpenAIExtractor
 
     return OpenAIExtractor(

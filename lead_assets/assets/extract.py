@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
-import sqlalchemy as sa
 
 from lead_assets.assets.models import opened_extractor
 from lead_assets.assets.rank import ranked_candidates
@@ -18,17 +17,16 @@ from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
 from lead_assets.domain.ranking import document_text
 from lead_assets.reporting.tables import table
 from lead_assets.reporting.timing import Phases
-from lead_assets.resources import Brief, ExtractorOpener, RunSettings
+from lead_assets.resources import ExtractorOpener, RunSettings
 from lead_assets.services.extractor import Extractor, Outcome
-from lead_assets.storage.candidates import read_kept
+from lead_assets.storage.candidates import read_to_extract, read_without_keys, write_request_keys
 from lead_assets.storage.database import CampaignSession, Database
 from lead_assets.storage.extractions import (
     FAILED,
     OK,
-    count_by_status,
-    read_by_keys,
+    count_extractions,
     read_by_keys_elsewhere,
-    read_texts_of_current,
+    read_current_with_texts,
     write_extractions,
 )
 
@@ -56,29 +54,22 @@ class Reading:
     removed_words: int = 0
 
 
-def requests_of(kept: pd.DataFrame, product: str, extractor: Extractor) -> pd.DataFrame:
-    """Kept candidates with ``request``, ``keys`` (of all readers whose answer counts) and ``request_key``, our own."""
-    requests = [ExtractionRequest(product, *texts) for texts in zip(kept["title"], kept["body"], strict=True)]
-    keys = [extractor.accepted_keys(request) for request in requests]
-    return kept.assign(
-        request=pd.Series(requests, kept.index, dtype=object),
-        keys=pd.Series(keys, kept.index, dtype=object),
-        request_key=pd.Series([each[-1] for each in keys], kept.index, dtype=object),
-    )
+def refresh_request_keys(session: CampaignSession, product: str, extractor: Extractor) -> None:
+    """Store beside each readable candidate what ``extractor`` would be asked about it now.
+
+    Keys are made only where the reader, the product or the text has changed: a model's keys need its tokenizer.
+    """
+    basis = extractor.keys_basis(product)
+    with session.transaction() as connection:
+        unkeyed = to_rows(read_without_keys(connection, session.campaign_id, basis))
+        keyed = [
+            (row["reddit_id"], row["text_hash"], extractor.accepted_keys(_request(row, product))) for row in unkeyed
+        ]
+        write_request_keys(connection, session.campaign_id, basis, keyed)
 
 
-def extractions_of(
-    connection: sa.Connection, campaign_id: str, wanted: pd.DataFrame
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """What is stored for the requests of ``wanted``: rows by fullname and request key."""
-    keys = sorted({key for each in wanted["keys"] for key in each})
-    return {(row["reddit_id"], row["request_key"]): row for row in to_rows(read_by_keys(connection, campaign_id, keys))}
-
-
-def current_of(candidate: Mapping[str, Any], stored: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, Any] | None:
-    """The extraction that counts for a candidate: the good one of the best reader; None where there is none."""
-    rows = (stored.get((candidate["reddit_id"], key)) for key in candidate["keys"])
-    return next((row for row in rows if row is not None and row["status"] == OK), None)
+def _request(row: Mapping[str, Any], product: str) -> ExtractionRequest:
+    return ExtractionRequest(product, row["title"], row["body"])
 
 
 class CandidateReader:
@@ -90,9 +81,10 @@ class CandidateReader:
         self._session, self._extractor, self._run_id = session, extractor, run_id
         self._rows: list[dict[str, Any]] = []
 
-    def read(self, wanted: pd.DataFrame, say: Callable[[str], object]) -> Reading:
-        """Read every candidate of ``wanted`` (see ``requests_of``) that has no current extraction."""
-        todo = self._without_current(wanted)
+    def read(self, product: str, say: Callable[[str], object]) -> Reading:
+        """Read every readable candidate of the campaign that has no answer to what would be asked now, best first."""
+        refresh_request_keys(self._session, product, self._extractor)
+        todo = self._to_read(product)
         if not self._extractor.is_free:
             todo = self._without_bought(todo)
         # Two documents may have the same text: it is read once.
@@ -112,22 +104,17 @@ class CandidateReader:
         self.reading.postponed = len(first) - read + sum(map(len, twins.values()))
         return self.reading
 
-    def _without_current(self, wanted: pd.DataFrame) -> pd.DataFrame:
-        """The candidates that are still to be read, with ``attempts``."""
+    def _to_read(self, product: str) -> pd.DataFrame:
+        """The candidates that are still to be read, with ``request``."""
         with self._session.transaction() as connection:
-            stored = extractions_of(connection, self._session.campaign_id, wanted)
-        candidates = to_rows(wanted[["reddit_id", "keys"]])
-        current = [current_of(candidate, stored) is not None for candidate in candidates]
-        # Of the request, whoever it was made for: another document of the same text has no better chance.
-        tried: dict[str, int] = {}
-        for (_, key), row in stored.items():
-            tried[key] = max(tried.get(key, 0), row["attempts"] if row["status"] == FAILED else 0)
-        attempts = pd.Series([tried.get(key, 0) for key in wanted["request_key"]], wanted.index, dtype=int)
-        is_current = pd.Series(current, wanted.index, dtype=bool)
-        given_up = ~is_current & (attempts >= MAX_ATTEMPTS)
-        self.reading.candidates = len(wanted)
-        self.reading.current, self.reading.given_up = int(is_current.sum()), int(given_up.sum())
-        return wanted.assign(attempts=attempts)[~is_current & ~given_up].reset_index(drop=True)
+            todo = read_to_extract(connection, self._session.campaign_id)
+            counts = count_extractions(connection, self._session.campaign_id)
+        given_up = todo["attempts"] >= MAX_ATTEMPTS
+        self.reading.candidates = counts.readable
+        self.reading.current = counts.extracted - counts.stale
+        self.reading.given_up = int(given_up.sum())
+        requests = [_request(row, product) for row in to_rows(todo[["title", "body"]])]
+        return todo.assign(request=pd.Series(requests, todo.index, dtype=object))[~given_up].reset_index(drop=True)
 
     def _without_bought(self, todo: pd.DataFrame) -> pd.DataFrame:
         """The candidates whose very request was not answered yet elsewhere; of the others the answer is copied."""
@@ -204,11 +191,6 @@ def _storable(text: str) -> str:
     return text.translate(_UNSTORABLE).encode("utf-8", "replace").decode("utf-8")
 
 
-def wanted_requests(connection: sa.Connection, brief: Brief, extractor: Extractor) -> pd.DataFrame:
-    """The campaign's kept candidates, best first, with what would be asked about each now."""
-    return requests_of(read_kept(connection, brief.campaign.id), brief.campaign.product, extractor)
-
-
 @dg.asset(
     **stage("llm"),
     pool="llm",
@@ -236,26 +218,26 @@ def extracted_leads(
             opened_extractor(session.connection, brief, extractor_opener) as extractor,
         ):
             with phases.measured("extract"):
-                with session.transaction() as connection:
-                    wanted = wanted_requests(connection, brief, extractor)
-                reading = CandidateReader(session, extractor, context.run.run_id).read(wanted, progress(context).at)
+                reader = CandidateReader(session, extractor, context.run.run_id)
+                reading = reader.read(brief.campaign.product, progress(context).at)
             if reading.postponed:
                 context.log.warning(
                     f"{reading.postponed} candidates are left for the next run by LLM_MAX_CALLS_PER_RUN or "
-                    "LLM_MAX_COST_PER_RUN."
+                    "LLM_MAX_COST_PER_RUN. Leads that were found among them before stay, marked as stale."
                 )
             with session.transaction() as connection:
-                totals = count_by_status(connection, brief.campaign.id)
+                totals = count_extractions(connection, brief.campaign.id)
                 metadata = report(
                     connection,
                     context,
-                    row_count=totals[OK],
+                    row_count=totals.extracted,
                     counts=dataclasses.asdict(reading),
                     phases=phases,
                     extra={
                         "extractor": extractor.name,
                         "model": extractor.model,
-                        "failed_total": totals[FAILED],
+                        "failed_total": totals.failed,
+                        "stale_total": totals.stale,
                         **extractor.metadata(),
                     },
                 )
@@ -273,8 +255,8 @@ def extractions_grounded(
 ) -> dg.AssetCheckResult:
     campaign_id = checked_campaign(context)
     with told_in_one_sentence(), database.connect() as connection:
-        stored = read_texts_of_current(connection, campaign_id)
-        failed = count_by_status(connection, campaign_id)[FAILED]
+        stored = read_current_with_texts(connection, campaign_id)
+        failed = count_extractions(connection, campaign_id).failed
     ungrounded = [row["reddit_id"] for row in to_rows(stored) if not _is_grounded(row)]
     return dg.AssetCheckResult(
         passed=not ungrounded,

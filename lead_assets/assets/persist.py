@@ -6,38 +6,30 @@ import dagster as dg
 import sqlalchemy as sa
 
 from lead_assets.assets.embed import lead_stubs
-from lead_assets.assets.extract import current_of, extracted_leads, extractions_of, wanted_requests
-from lead_assets.assets.models import opened_extractor
+from lead_assets.assets.extract import extracted_leads
 from lead_assets.assets.stages import checked_campaign, partitioned_check, report, stage, told_in_one_sentence
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.ranking import relevance
 from lead_assets.reporting.pictures import funnel_picture
 from lead_assets.reporting.tables import funnel_steps, table
 from lead_assets.reporting.timing import Phases
-from lead_assets.resources import Brief, ExtractorOpener, RunSettings
-from lead_assets.services.extractor import Extractor
 from lead_assets.storage.database import Database
+from lead_assets.storage.extractions import read_current
 from lead_assets.storage.leads import contradictions, read_qualified, write_extracted
 from lead_assets.storage.schema import qualified_leads
 from lead_assets.storage.statistics import count_rows, read_funnel
 
 
-def lead_rows(connection: sa.Connection, brief: Brief, extractor: Extractor) -> list[dict[str, Any]]:
-    """What ``leads`` should say now: a row for each kept candidate whose extraction is current."""
-    campaign = brief.campaign
-    wanted = wanted_requests(connection, brief, extractor)
-    stored = extractions_of(connection, campaign.id, wanted)
-    read = [(row, current_of(row, stored)) for row in to_rows(wanted[["reddit_id", "fused_score", "keys"]])]
+def lead_rows(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
+    """What ``leads`` should say now: a row for each candidate of which an answer counts."""
     return [
         {
-            "campaign_id": campaign.id,
+            "campaign_id": campaign_id,
             "reddit_id": row["reddit_id"],
-            "extracted_data": found["extraction"]
-            | {name: found[name] for name in ("request_key", "extractor", "model")},
-            "relevance_score": round(float(relevance(row["fused_score"], found["extraction"]["confidence"])), 6),
+            "extracted_data": row["extraction"] | {name: row[name] for name in ("request_key", "extractor", "model")},
+            "relevance_score": round(float(relevance(row["fused_score"], row["extraction"]["confidence"])), 6),
         }
-        for row, found in read
-        if found is not None
+        for row in to_rows(read_current(connection, campaign_id))
     ]
 
 
@@ -54,28 +46,23 @@ def lead_rows(connection: sa.Connection, brief: Brief, extractor: Extractor) -> 
 )
 def leads(
     context: dg.AssetExecutionContext,
-    run_settings: RunSettings,
     database: dg.ResourceParam[Database],
-    extractor_opener: dg.ResourceParam[ExtractorOpener],
 ) -> dg.MaterializeResult:
     phases = Phases()
     with told_in_one_sentence():
-        brief = run_settings.brief(context.partition_key)
-        with (
-            database.campaign(brief.campaign.id, context.log.info) as session,
-            opened_extractor(session.connection, brief, extractor_opener) as extractor,
-        ):
+        campaign_id = context.partition_key
+        with database.campaign(campaign_id, context.log.info) as session:
             with phases.measured("write"), session.transaction() as connection:
-                rows = lead_rows(connection, brief, extractor)
-                counts = write_extracted(connection, brief.campaign.id, rows)
+                rows = lead_rows(connection, campaign_id)
+                counts = write_extracted(connection, campaign_id, rows)
             with session.transaction() as connection:
-                funnel = funnel_steps(read_funnel(connection, brief.campaign.id))
-                best = read_qualified(connection, brief.campaign.id, limit=10)
+                funnel = funnel_steps(read_funnel(connection, campaign_id))
+                best = read_qualified(connection, campaign_id, limit=10)
                 examples = to_rows(best[["relevance_score", "reddit_id", "subreddit", "reddit_url"]])
                 metadata = report(
                     connection,
                     context,
-                    row_count=count_rows(connection, qualified_leads, brief.campaign.id),
+                    row_count=count_rows(connection, qualified_leads, campaign_id),
                     counts=counts,
                     phases=phases,
                     extra={
@@ -96,7 +83,7 @@ def leads_complete(context: dg.AssetCheckExecutionContext, database: dg.Resource
     return dg.AssetCheckResult(
         passed=not wrong,
         description=(
-            f"{wrong} rows contradict each other; materialize lead_stubs and leads."
+            f"{wrong} rows contradict each other. Materialize lead_stubs and leads."
             if wrong
             else "Candidates, extractions and leads agree."
         ),

@@ -40,7 +40,7 @@ from lead_assets.services.embedding import Embedder
 from lead_assets.services.search import SearchIndex
 from lead_assets.storage.candidates import COMPONENTS, read_kept_among, write_ranked
 from lead_assets.storage.database import CampaignSession, Database
-from lead_assets.storage.schema import candidates as candidates_table
+from lead_assets.storage.schema import current_candidates
 from lead_assets.storage.statistics import count_rows, read_funnel, write_tallies
 from lead_assets.storage.text_features import read_for_ranking, read_texts, write_text_features
 from lead_assets.storage.vectors import read_campaign_vectors
@@ -223,7 +223,7 @@ def ranked_candidates(
                 metadata = report(
                     connection,
                     context,
-                    row_count=count_rows(connection, candidates_table, brief.campaign.id),
+                    row_count=count_rows(connection, current_candidates, brief.campaign.id),
                     counts=ranking.counts(),
                     phases=phases,
                     extra=_details(ranking, settings, embedder, log, funnel),

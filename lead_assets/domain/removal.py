@@ -5,6 +5,7 @@ Sources tell it in different ways: Reddit's API by ``removed_by_category`` and p
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 _PLACEHOLDERS = frozenset({"[deleted]", "[removed]", "[deleted by user]"})
 _REMOVED_BY = "[ removed by "
@@ -23,8 +24,9 @@ def is_placeholder(text: object) -> bool:
 def is_gone(thing: Mapping[str, object]) -> bool:
     """Whether its author deleted it, or a moderator or Reddit removed it."""
     meta = thing.get("_meta")
-    told = isinstance(meta, Mapping) and bool(meta.get("was_deleted_later") or meta.get("removal_type"))
-    return told or bool(thing.get("removed_by_category")) or any(is_placeholder(thing.get(name)) for name in _TEXTS)
+    noted = cast("Mapping[str, object]", meta) if isinstance(meta, Mapping) else {}
+    reported = bool(noted.get("was_deleted_later") or noted.get("removal_type"))
+    return reported or bool(thing.get("removed_by_category")) or any(is_placeholder(thing.get(name)) for name in _TEXTS)
 
 
 def author_left(thing: Mapping[str, object]) -> bool:

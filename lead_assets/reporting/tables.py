@@ -51,6 +51,10 @@ def funnel_steps(
         ("  excluded by the campaign's lists", funnel["excluded"], str(rank.get("excluded", 0))),
         ("  near-duplicates", funnel["near_duplicates"], str(rank.get("near_duplicates", 0))),
         ("extracted", funnel["extracted"], str(run.get("extracted_leads", {}).get("extracted", 0))),
+        *[("  of them stale", funnel["stale"], "")][: bool(funnel["stale"])],
+        *[("  could not be read", funnel["failed"], str(run.get("extracted_leads", {}).get("failed", 0)))][
+            : bool(funnel["failed"])
+        ],
         ("leads", funnel["leads"], f"{run.get('leads', {}).get('leads', 0)} written"),
     ]
     shown = 2 if this_run is None else 3

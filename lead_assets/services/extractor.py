@@ -7,7 +7,7 @@ and the tables of cues (``domain.cues``).
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -60,6 +60,10 @@ class Extractor(Protocol):
         """
         ...
 
+    def keys_basis(self, product: str) -> str:
+        """Hash of all that ``accepted_keys`` depend on but the document: stored keys hold while it is the same."""
+        ...
+
     def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
         """The outcome of each request with its position in ``requests``, as they come; a failure is an outcome.
 
@@ -101,6 +105,14 @@ _INTENTS: tuple[tuple[Intent, re.Pattern[str]], ...] = (
 """The first that fits, most telling first."""
 
 
+class ModelKeys(Protocol):
+    """The keys that a model's answers would have."""
+
+    def of(self, request: ExtractionRequest) -> str: ...
+
+    def basis(self, product: str) -> str: ...
+
+
 class RulesExtractor:
     """An honest reader without a model: it finds who asks, quotes the sentence, and copies what is written there.
 
@@ -111,14 +123,19 @@ class RulesExtractor:
     model = "rules-2"
     is_free = True
 
-    def __init__(self, better_key: Callable[[ExtractionRequest], str] | None = None) -> None:
-        """``better_key`` gives the key that a model's answer to the same request would have."""
-        self._better_key = better_key
+    def __init__(self, better: ModelKeys | None = None) -> None:
+        """``better`` gives the keys of the model whose answers the rules leave alone."""
+        self._better = better
 
     def accepted_keys(self, request: ExtractionRequest) -> tuple[str, ...]:
         """The key of a model's answer, which rules never replace, and our own."""
         own = self.request_key(request)
-        return (own,) if self._better_key is None else (self._better_key(request), own)
+        return (own,) if self._better is None else (self._better.of(request), own)
+
+    def keys_basis(self, product: str) -> str:
+        """Hash of this reader's version, the answer's schema, the product, and what the model's keys depend on."""
+        better = "" if self._better is None else self._better.basis(product)
+        return hashlib.sha256(json.dumps([self.model, _schema(), product, better]).encode()).hexdigest()
 
     def metadata(self) -> dict[str, Any]:
         """Nothing: rules cost time only, which is measured elsewhere."""

@@ -101,6 +101,7 @@ class OpenAIExtractor:
         self._concurrency = concurrency
         self._budget = Budget(max_calls, max_cost_usd)
         self._max_document, self._max_output = max_document_tokens, max_output_tokens
+        self._keys = prompt.RequestKeys(endpoint.model, max_document_tokens)
         self._known = known
         if self._budget.caps_cost and endpoint.usage.price is None:
             raise SettingInvalid(
@@ -123,7 +124,11 @@ class OpenAIExtractor:
 
     def accepted_keys(self, request: ExtractionRequest) -> tuple[str, ...]:
         """The key of the request: nothing stands in for a model's own answer."""
-        return (prompt.request_key(request, self.model, self._max_document),)
+        return (self._keys.of(request),)
+
+    def keys_basis(self, product: str) -> str:
+        """Hash of all that the keys depend on but the document."""
+        return self._keys.basis(product)
 
     def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
         """The outcome of each request with its position, as they come; those that a cap postpones have none.

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
@@ -88,10 +89,24 @@ def asked_again(asked: list[Message], raw: str, complaint: str) -> list[Message]
     return [*asked, answer, {"role": "user", "content": told}]
 
 
-def request_key(request: ExtractionRequest, model: str, max_document_tokens: int = MAX_DOCUMENT_TOKENS) -> str:
-    """SHA-256, in hexadecimal, of prompt version, model, schema and messages, and of nothing else."""
-    rendered = [PROMPT_VERSION, model, schema_text(), messages(request, max_document_tokens)]
-    return hashlib.sha256(json.dumps(rendered).encode()).hexdigest()
+@dataclass(frozen=True)
+class RequestKeys:
+    """The keys of requests to one model, SHA-256 in hexadecimal."""
+
+    model: str
+    max_document_tokens: int = MAX_DOCUMENT_TOKENS
+
+    def of(self, request: ExtractionRequest) -> str:
+        """The hash of prompt version, model, schema and messages, and of nothing else."""
+        return self._hash(messages(request, self.max_document_tokens))
+
+    def basis(self, product: str) -> str:
+        """The hash of what all keys for ``product`` have in common."""
+        return self._hash([INSTRUCTIONS, product, self.max_document_tokens])
+
+    def _hash(self, asked: object) -> str:
+        rendered = [PROMPT_VERSION, self.model, schema_text(), asked]
+        return hashlib.sha256(json.dumps(rendered).encode()).hexdigest()
 
 
 def repeats_instructions(text: str) -> bool:

@@ -1,13 +1,13 @@
-"""The corpus, its ledger, vectors, candidates, extractions, leads, and the views that people read."""
+"""The schema as the first version in use had it: earlier migrations are squashed into this one."""
 
 from alembic import op
 
-revision = "0001"
+revision = "0006"
 down_revision = None
 
 DOCUMENT_KEY = "FOREIGN KEY (campaign_id, reddit_id) REFERENCES lead_assets.documents ON DELETE CASCADE"
 
-TABLES = f"""
+CORPUS = f"""
 CREATE TABLE lead_assets.documents (
     campaign_id text, reddit_id text,
     kind text NOT NULL, source text NOT NULL,
@@ -57,6 +57,7 @@ CREATE TABLE lead_assets.stage_runs (
 
 CREATE TABLE lead_assets.vectors (
     model text, text_hash text, vector vector NOT NULL, created_at timestamptz NOT NULL DEFAULT now(),
+    truncated boolean NOT NULL DEFAULT false,
     PRIMARY KEY (model, text_hash)
 );
 
@@ -68,6 +69,7 @@ CREATE TABLE lead_assets.candidates (
     selling_cue double precision NOT NULL, keyword_hits bigint NOT NULL, score bigint,
     fused_score double precision NOT NULL, kept boolean NOT NULL, gate text, duplicate_of text,
     run_id text NOT NULL, ranked_at timestamptz NOT NULL DEFAULT now(),
+    keywords_digest text, ruled_out boolean, product_similarity double precision NOT NULL, outcome text,
     PRIMARY KEY (campaign_id, reddit_id), {DOCUMENT_KEY}
 );
 
@@ -76,8 +78,10 @@ CREATE TABLE lead_assets.extractions (
     text_hash text NOT NULL, extractor text NOT NULL, model text NOT NULL, status text NOT NULL,
     extraction jsonb, error text, removed_quotes bigint NOT NULL, removed_contacts bigint NOT NULL,
     attempts bigint NOT NULL, run_id text NOT NULL, extracted_at timestamptz NOT NULL DEFAULT now(),
+    raw_answer text, input_tokens bigint, output_tokens bigint, cost_usd double precision,
     PRIMARY KEY (campaign_id, reddit_id, request_key), {DOCUMENT_KEY}
 );
+CREATE INDEX extractions_request_key ON lead_assets.extractions (request_key);
 
 CREATE TABLE lead_assets.leads (
     campaign_id text, reddit_id text,
@@ -90,51 +94,92 @@ CREATE TABLE lead_assets.leads (
 CREATE INDEX leads_relevance ON lead_assets.leads (campaign_id, relevance_score DESC NULLS LAST);
 """
 
-# A lead is read only while everything it rests on is current: its candidate is kept and was ranked on the text that
-# is stored now, and the extraction it carries was made of that text.
-VIEWS = """
-CREATE VIEW lead_assets.qualified_leads AS
-SELECT leads.*
-FROM lead_assets.leads
-JOIN lead_assets.documents USING (campaign_id, reddit_id)
-JOIN lead_assets.candidates USING (campaign_id, reddit_id)
-JOIN lead_assets.extractions
-    ON extractions.campaign_id = leads.campaign_id AND extractions.reddit_id = leads.reddit_id
-    AND extractions.request_key = leads.extracted_data ->> 'request_key'
-WHERE candidates.kept
-    AND candidates.duplicate_of IS NULL
-    AND candidates.text_hash = documents.text_hash
-    AND extractions.status = 'ok'
-    AND extractions.text_hash = documents.text_hash
-    AND (leads.extracted_data ->> 'is_lead')::boolean;
+# Shared by all campaigns: what texts say by themselves, what could not be embedded, facts, the request budget.
+SHARED = """
+CREATE TABLE lead_assets.text_features (
+    version text, text_hash text, kind text,
+    asking_cue double precision NOT NULL, selling_cue double precision NOT NULL,
+    title_key text NOT NULL, body_key text NOT NULL,
+    characters bigint NOT NULL, body_characters bigint NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (version, text_hash, kind)
+);
+CREATE INDEX text_features_text_hash ON lead_assets.text_features (text_hash);
 
-CREATE VIEW lead_assets.campaign_stats AS
-WITH campaigns AS (
-    SELECT campaign_id FROM lead_assets.stage_runs
-    UNION SELECT campaign_id FROM lead_assets.documents
-    UNION SELECT campaign_id FROM lead_assets.rejections
-)
-SELECT
-    campaigns.campaign_id,
-    (SELECT count(*) FROM lead_assets.documents d WHERE d.campaign_id = campaigns.campaign_id) AS documents,
-    (SELECT coalesce(jsonb_object_agg(gate, rejected), '{}') FROM (
-        SELECT gate, count(*) AS rejected FROM lead_assets.rejections r
-        WHERE r.campaign_id = campaigns.campaign_id GROUP BY gate) gates) AS rejected_by_gate,
-    (SELECT count(*) FROM lead_assets.candidates c WHERE c.campaign_id = campaigns.campaign_id) AS candidates,
-    (SELECT count(*) FROM lead_assets.candidates c
-        WHERE c.campaign_id = campaigns.campaign_id AND c.kept) AS kept_candidates,
-    (SELECT count(*) FROM lead_assets.qualified_leads q WHERE q.campaign_id = campaigns.campaign_id) AS leads_found,
-    last_run.run_id AS last_run_id,
-    last_run.finished_at AS last_run_at
-FROM campaigns
-LEFT JOIN LATERAL (
-    SELECT run_id, finished_at FROM lead_assets.stage_runs s
-    WHERE s.campaign_id = campaigns.campaign_id ORDER BY finished_at DESC LIMIT 1
-) last_run ON true;
+CREATE TABLE lead_assets.failed_embeddings (
+    model text, text_hash text,
+    error text NOT NULL, attempts bigint NOT NULL,
+    failed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (model, text_hash)
+);
+
+CREATE TABLE lead_assets.subreddits (
+    name text PRIMARY KEY,
+    reachable boolean NOT NULL,
+    subscribers bigint, over_18 boolean,
+    looked_up_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE lead_assets.subreddit_activity (
+    name text PRIMARY KEY,
+    hot_posts bigint NOT NULL,
+    looked_up_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE lead_assets.authors (
+    author_id text PRIMARY KEY,
+    karma bigint,
+    looked_up_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE lead_assets.request_budget (
+    client text PRIMARY KEY,
+    blocked_until timestamptz,
+    remaining double precision,
+    reset_at timestamptz
+);
+
+CREATE TABLE lead_assets.request_grants (
+    client text, second bigint,
+    requests bigint NOT NULL,
+    PRIMARY KEY (client, second)
+);
+
+CREATE TABLE lead_assets.crawl_queries (
+    campaign_id text, query text,
+    label text NOT NULL,
+    after text,
+    newest_at timestamptz, reading_newest_at timestamptz,
+    read_to_end boolean NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (campaign_id, query)
+);
+
+CREATE TABLE lead_assets.comment_trees (
+    campaign_id text, post_id text,
+    num_comments bigint NOT NULL,
+    read_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (campaign_id, post_id)
+);
+
+CREATE TABLE lead_assets.deleted_documents (
+    reddit_id text PRIMARY KEY,
+    deleted_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX documents_reddit_id ON lead_assets.documents (reddit_id);
+CREATE INDEX documents_post ON lead_assets.documents (post_id) WHERE kind = 'comment';
+
+CREATE TABLE lead_assets.api_tokens (
+    name text PRIMARY KEY,
+    token_hash text NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz
+);
 """
 
 
 def upgrade() -> None:
-    """Create everything; the schema itself and pgvector are there already."""
-    op.execute(TABLES)
-    op.execute(VIEWS)
+    """Create the tables. The schema and pgvector exist already; the views are in ``storage/views.sql``."""
+    op.execute(CORPUS)
+    op.execute(SHARED)
