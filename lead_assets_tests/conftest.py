@@ -14,14 +14,14 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.definitions import build_defs
+from lead_assets.defs.partitions import campaigns
+from lead_assets.defs.resources import REDDIT_VARIABLES, open_source
 from lead_assets.domain.settings import NAMES
-from lead_assets.partitions import campaigns
-from lead_assets.resources import REDDIT_VARIABLES, open_source
-from lead_assets.services.embedding import LocalEmbedder
-from lead_assets.services.openai_address import VARIABLES as OPENAI_VARIABLES
-from lead_assets.services.search import SearchIndex
+from lead_assets.models.local_embedder import LocalEmbedder
+from lead_assets.models.openai.address import VARIABLES as OPENAI_VARIABLES
+from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 
@@ -60,16 +60,16 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Servers]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
     home = tmp_path_factory.mktemp("servers")
     try:
-        yield local.up(home)
+        yield embedded.up(home)
     finally:
-        local.down(home)
+        embedded.down(home)
 
 
 @pytest.fixture(scope="session")
-def template_database(servers: local.Servers) -> str:
+def template_database(servers: embedded.Servers) -> str:
     """A migrated database that tests copy."""
     url = _create_database(servers.database_url, "migrated_template", template="template1")
     engine = sa.create_engine(url)
@@ -87,7 +87,7 @@ def _create_database(server_url: str, name: str, template: str) -> str:
 
 
 @pytest.fixture
-def database_url(servers: local.Servers, template_database: str) -> str:
+def database_url(servers: embedded.Servers, template_database: str) -> str:
     return _create_database(servers.database_url, f"t_{uuid.uuid4().hex}", template_database)
 
 
@@ -99,7 +99,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def search_index(servers: local.Servers) -> Iterator[SearchIndex]:
+def search_index(servers: embedded.Servers) -> Iterator[SearchIndex]:
     index = SearchIndex(servers.typesense_url, servers.typesense_api_key, alias=f"t_{uuid.uuid4().hex}")
     yield index
     if (collection := index.current_collection()) is not None:

@@ -6,15 +6,15 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from lead_assets.assets.rank import settings_for
 from lead_assets.cli.state import cell, console, opened_database
+from lead_assets.defs.assets.rank import settings_for
+from lead_assets.defs.resources import Brief, RunSettings, make_embedder
 from lead_assets.domain.candidate import EXCLUDED
 from lead_assets.domain.document import short_url, typed
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.gates import DEDUPLICATION, GATES, RANK_GATES, Gate, gate_digest, judge
 from lead_assets.domain.ranking import contributions
 from lead_assets.domain.settings import Settings
-from lead_assets.resources import Brief, RunSettings, make_embedder
 from lead_assets.storage.leads import read_other_places
 from lead_assets.storage.statistics import read_explanation
 

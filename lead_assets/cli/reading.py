@@ -19,10 +19,10 @@ from lead_assets.cli.state import (
     known_campaign,
     opened_database,
 )
+from lead_assets.defs.resources import parse_day
 from lead_assets.domain.document import fullname_in, short_url, to_rows
 from lead_assets.domain.errors import InvalidInput
-from lead_assets.records import Record, flat_lead, lead_columns, listed_places, write_records
-from lead_assets.resources import parse_day
+from lead_assets.export import Record, flat_lead, lead_columns, listed_places, write_records
 from lead_assets.storage.candidates import read_candidates
 from lead_assets.storage.corpus import read_rejections
 from lead_assets.storage.leads import read_qualified

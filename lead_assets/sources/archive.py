@@ -21,7 +21,7 @@ from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.errors import SourceFailed, SourceNotFound
 from lead_assets.domain.plain_text import unescaped
 from lead_assets.domain.removal import is_gone
-from lead_assets.sources.source import Batch, SourceCounts
+from lead_assets.sources.base import Batch, SourceCounts
 
 BATCH_DOCUMENTS = 1_000
 ZSTD_WINDOW = 2**31

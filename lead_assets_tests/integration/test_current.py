@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from lead_assets.api.app import build_app
 from lead_assets.cli import main
-from lead_assets.resources import Environment
-from lead_assets.services.openai_formats import KNOWN
+from lead_assets.defs.resources import Environment
+from lead_assets.models.openai.formats import KNOWN
 from lead_assets.storage.statistics import read_campaign_stats, read_funnel
 from lead_assets_tests.conftest import World, checks, metadata, post
 from lead_assets_tests.openai_server import StandIn
@@ -89,7 +89,7 @@ def test_a_changed_product_and_a_cap_take_no_lead_away(world: World) -> None:
 
 
 def test_keys_are_made_only_for_what_has_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lead_assets.services.openai_prompt import RequestKeys
+    from lead_assets.models.openai.prompt import RequestKeys
 
     made: list[str] = []
     original = RequestKeys.of

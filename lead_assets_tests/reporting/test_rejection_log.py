@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lead_assets.reporting.rejection_log import REJECTION_COLUMNS, RejectionLog, safe_cell
+from lead_assets.storage.rejection_csv import REJECTION_COLUMNS, RejectionLog, safe_cell
 
 
 def rejection(number: int | str = 1, **changed: Any) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def test_a_killed_run_leaves_the_last_whole_file(tmp_path: Path) -> None:
     program = f"""
         import os, signal
         from pathlib import Path
-        from lead_assets.reporting.rejection_log import RejectionLog
+        from lead_assets.storage.rejection_csv import RejectionLog
         with RejectionLog(Path({str(tmp_path)!r}), "shop", "run-1") as log:
             for number in range(1000):
                 log.add([{{"campaign_id": "shop", "reddit_id": f"t3_{{number}}", "title": "x" * 1000}}])

@@ -9,13 +9,14 @@ import pytest
 from lead_assets.domain.errors import EndpointUnavailable, ExtractionFailed, SettingInvalid
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.domain.prices import Price
-from lead_assets.services import openai_endpoint, openai_prompt
-from lead_assets.services.extractor import Extractor, Outcome
-from lead_assets.services.openai_address import Address
-from lead_assets.services.openai_endpoint import Endpoint
-from lead_assets.services.openai_extractor import OpenAIExtractor
-from lead_assets.services.openai_formats import Known
-from lead_assets.services.openai_usage import Usage
+from lead_assets.models.openai import endpoint as openai_endpoint
+from lead_assets.models.openai import openai_prompt
+from lead_assets.models.openai.address import Address
+from lead_assets.models.openai.endpoint import Endpoint
+from lead_assets.models.openai.extractor import OpenAIExtractor
+from lead_assets.models.openai.formats import Known
+from lead_assets.models.openai.usage import Usage
+from lead_assets.models.rules_extractor import Extractor, Outcome
 from lead_assets_tests.openai_server import CHAT, Fault, StandIn, faults
 from lead_assets_tests.openai_server.answers import extraction, shown_document
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.domain.errors import CampaignBusy, DatabaseUnavailable, SchemaOutOfDate
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database, in_schema
@@ -24,7 +24,7 @@ from lead_assets_tests.conftest import _create_database
 
 
 @pytest.fixture
-def empty_url(servers: local.Servers, request: pytest.FixtureRequest) -> str:
+def empty_url(servers: embedded.Servers, request: pytest.FixtureRequest) -> str:
     name = f"empty_{abs(hash(request.node.nodeid)):x}"
     return _create_database(servers.database_url, name, template="template1")
 
@@ -105,7 +105,7 @@ def test_an_unreachable_server_is_one_sentence_without_the_password() -> None:
     assert "topsecret" not in str(caught.value)
 
 
-def test_a_wrong_password_is_one_sentence(servers: local.Servers) -> None:
+def test_a_wrong_password_is_one_sentence(servers: embedded.Servers) -> None:
     wrong = sa.make_url(servers.database_url).set(password="topsecret").render_as_string(hide_password=False)
     with pytest.raises(DatabaseUnavailable, match="password authentication failed") as caught:
         Database(wrong).check()

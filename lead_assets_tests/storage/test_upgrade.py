@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 import zstandard
 
-from lead_assets import local
-from lead_assets.local.postgres import programs
+from lead_assets import servers as embedded
+from lead_assets.servers.postgres import programs
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 from lead_assets.storage.schema import metadata
@@ -25,7 +25,7 @@ CAMPAIGNS = ("sample_crm", "sample_invoicing")
 
 
 @pytest.fixture
-def old_store(servers: local.Servers) -> Iterator[Database]:
+def old_store(servers: embedded.Servers) -> Iterator[Database]:
     url = _create_database(servers.database_url, f"old_{uuid.uuid4().hex}", template="template1")
     dump = zstandard.ZstdDecompressor().decompress(DUMP.read_bytes(), max_output_size=2**26)
     told = subprocess.run(

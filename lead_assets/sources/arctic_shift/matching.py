@@ -7,7 +7,7 @@ from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.removal import is_gone
 from lead_assets.sources.arctic_shift.client import Thing
-from lead_assets.sources.source import SourceCounts
+from lead_assets.sources.base import SourceCounts
 
 SOURCE = "arctic_shift"
 

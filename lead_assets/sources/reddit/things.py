@@ -8,9 +8,9 @@ from typing import Any
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.removal import is_gone
+from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import RedditUnavailable
-from lead_assets.sources.source import SourceCounts
 
 IDS_PER_REQUEST = 100
 SUSPICIOUSLY_MANY = 20
