@@ -35,7 +35,7 @@ from lead_assets.storage import migrate
 from lead_assets.storage.crawl_state import CrawlMemory
 from lead_assets.storage.database import Database
 from lead_assets.storage.request_budget import REDDIT_WINDOW_SECONDS, RequestBudget
-from lead_assets_tests.reddit_server import Corpus, RedditServer
+from lead_assets_tests.stand_ins.reddit_server import Corpus, RedditServer
 
 POSTS, AUTHORS, SUBREDDITS, COMMENTED, COMMENTS = 1_000, 500, 100, 50, 10
 NEW_POSTS = 20

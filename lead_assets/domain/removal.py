@@ -24,7 +24,7 @@ def is_placeholder(text: object) -> bool:
 def is_gone(thing: Mapping[str, object]) -> bool:
     """Whether its author deleted it, or a moderator or Reddit removed it."""
     meta = thing.get("_meta")
-    noted = cast("Mapping[str, object]", meta) if isinstance(meta, Mapping) else {}
+    noted: Mapping[str, object] = cast("Mapping[str, object]", meta) if isinstance(meta, Mapping) else {}
     reported = bool(noted.get("was_deleted_later") or noted.get("removal_type"))
     return reported or bool(thing.get("removed_by_category")) or any(is_placeholder(thing.get(name)) for name in _TEXTS)
 
