@@ -1,10 +1,15 @@
-"""Real servers for the tests: one PostgreSQL and one Typesense for all, a database and an index for each test."""
+"""Real servers for the tests: one PostgreSQL and one Typesense for all, a database and an index for each test.
+
+Every test is marked by the folder that it is in: ``unit`` (no database or search server, no process of its own),
+``graph`` (the graph in this process, on real servers) or ``process`` (what runs as processes of their own). Tests of
+the stand-ins count as ``unit``.
+"""
 
 import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +31,10 @@ from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 
 PROJECT = Path(__file__).resolve().parent.parent
-SHARED = PROJECT.parent / "shared"
+SHARED = Path(os.environ.get("LEAD_ASSETS_SHARED") or PROJECT.parent / "shared")
+"""Real data, which is not part of the project: tests that need it are skipped where it is not there."""
+KINDS = {"unit": "unit", "stand_ins": "unit", "graph": "graph", "process": "process"}
+"""The mark of the tests in each folder."""
 
 # Tests say how wide a terminal is; a console that is made while this is set would not listen to them.
 os.environ.pop("COLUMNS", None)
@@ -52,6 +60,13 @@ VARIABLES = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(KINDS[folder])
+
+
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see no settings of the machine they run on."""
@@ -69,12 +84,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serve
 
 
 @pytest.fixture(scope="session")
-def template_database(servers: embedded.Servers) -> str:
-    """A migrated database that tests copy."""
+def template_database(servers: embedded.Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database that tests copy: our schema and Dagster's, which takes seconds to make."""
     url = _create_database(servers.database_url, "migrated_template", template="template1")
     engine = sa.create_engine(url)
     migrate.upgrade(engine)
     engine.dispose()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", url)
+        patch.setenv("DAGSTER_HOME", str(PROJECT))
+        patch.setenv("LEAD_ASSETS_HOME", str(tmp_path_factory.mktemp("template")))
+        with dg.DagsterInstance.get():
+            pass
     return "migrated_template"
 
 
@@ -86,9 +107,15 @@ def _create_database(server_url: str, name: str, template: str) -> str:
     return sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
+@pytest.fixture(scope="session")
+def new_database_url(servers: embedded.Servers, template_database: str) -> Callable[[], str]:
+    """Makes a copy of the template at each call."""
+    return lambda: _create_database(servers.database_url, f"t_{uuid.uuid4().hex}", template_database)
+
+
 @pytest.fixture
-def database_url(servers: embedded.Servers, template_database: str) -> str:
-    return _create_database(servers.database_url, f"t_{uuid.uuid4().hex}", template_database)
+def database_url(new_database_url: Callable[[], str]) -> str:
+    return new_database_url()
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_the_same_numbers_give_the_same_bytes(seed: int) -> None:
 
 def test_the_same_numbers_give_the_same_bytes_in_another_process() -> None:
     program = (
-        "from lead_assets_tests.reporting.test_pictures import *;"
+        f"from {__name__} import *;"
         "print(score_picture(ranked(), settings()).value, end='');"
         "import sys; assert 'matplotlib.pyplot' not in sys.modules"
     )
