@@ -66,6 +66,8 @@ def funnel(**counts: Any) -> list[dict[str, Any]]:
         "excluded": 20,
         "near_duplicates": 12,
         "extracted": 43,
+        "stale": 0,
+        "failed": 0,
         "leads": 12,
     }
     return funnel_steps(found | counts)

@@ -418,7 +418,7 @@ def test_the_key_is_of_the_request_and_nothing_else(monkeypatch: pytest.MonkeyPa
     assert key == openai_prompt.RequestKeys("m").of(ExtractionRequest(CRM, "Title", "Body"))
     assert len(key) == 64
     others = {
-        openai_prompt.request_key(request, "n"),
+        openai_prompt.RequestKeys("n").of(request),
         *(
             openai_prompt.RequestKeys("m").of(changed)
             for changed in (
