@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from lead_assets import servers as embedded
 from lead_assets.cli import main
 from lead_assets.domain.evaluation import LEAD, Golden
 from lead_assets_tests.conftest import PROJECT
