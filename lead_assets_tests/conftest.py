@@ -20,12 +20,13 @@ import sqlalchemy as sa
 import yaml
 
 from lead_assets import servers as embedded
+from lead_assets.config.addresses import VARIABLES as OPENAI_VARIABLES
+from lead_assets.config.environment import REDDIT_VARIABLES
 from lead_assets.definitions import build_defs
 from lead_assets.defs.partitions import campaigns
-from lead_assets.defs.resources import REDDIT_VARIABLES, open_source
 from lead_assets.domain.settings import NAMES
 from lead_assets.models.local_embedder import LocalEmbedder
-from lead_assets.models.openai.address import VARIABLES as OPENAI_VARIABLES
+from lead_assets.pipeline.connect import open_source
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database

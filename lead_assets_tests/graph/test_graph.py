@@ -16,9 +16,10 @@ from PIL import Image
 from lead_assets.defs.metadata.charts import MAX_PICTURE_BYTES
 from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
-from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
+from lead_assets.domain.gate_catalog import METADATA_GATES, RANK_GATES
 from lead_assets.models.local_embedder import LocalEmbedder
-from lead_assets.models.rules_extractor import Outcome, RulesExtractor
+from lead_assets.models.protocols import Outcome
+from lead_assets.models.rules_extractor import RulesExtractor
 from lead_assets.storage.statistics import read_campaign_stats, read_funnel
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
 

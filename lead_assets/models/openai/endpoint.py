@@ -19,8 +19,8 @@ import httpx
 import openai
 import pydantic_core
 
+from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import EndpointUnavailable
-from lead_assets.models.openai.address import Address
 from lead_assets.models.openai.usage import Usage
 
 NO_KEY = "no-key"

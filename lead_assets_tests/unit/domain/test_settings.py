@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lead_assets.defs.resources import Environment, RunSettings
+from lead_assets.config.environment import Environment
+from lead_assets.defs.resources import RunSettings
 from lead_assets.domain.errors import InvalidInput, SettingInvalid
 from lead_assets.domain.settings import DEFAULT, NAMES, Layer, Resolved, Settings, resolve
 

@@ -27,8 +27,8 @@ from lead_assets.defs.metadata.charts import (
     score_figure,
     score_picture,
 )
-from lead_assets.defs.metadata.tables import funnel_steps
-from lead_assets.domain.gates import RANK_GATES
+from lead_assets.domain.funnel import funnel_steps
+from lead_assets.domain.gate_catalog import RANK_GATES
 from lead_assets.domain.settings import Settings
 
 KEPT, DROPPED = "#0072b2", "#d55e00"
