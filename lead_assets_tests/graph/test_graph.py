@@ -528,7 +528,7 @@ def test_the_launchpad_is_filled_with_the_campaigns_settings_and_only_changes_ar
     filled = launchpad_config("crm")["resources"]["run_settings"]["config"]
     assert (filled["MIN_KEYWORD_HITS"], filled["REDDIT_MIN_UPVOTE_RATIO"]) == (2, 0.4)
 
-    brief = RunSettings(**(filled | {"MIN_ENGAGEMENT_SCORE": 7})).brief("crm")
+    brief = RunSettings(**(filled | {"MIN_ENGAGEMENT_SCORE": 7})).resolve("crm")
 
     assert brief.settings.min_engagement_score == 7
     origins = {name: origin for name, origin in brief.resolved.origins.items() if origin != "default"}

@@ -525,7 +525,7 @@ def test_the_rejection_rate_of_nothing_is_zero() -> None:
     assert GateStats().rejection_rate == 0.0
 
 
-# --- join_outcomes and rejection_frame ---------------------------------------------------------------------------------
+# --- join_outcomes and rejection_frame -------------------------------------------------------------------------------
 
 
 def sift_in_two_steps(frame: pd.DataFrame, first: tuple[Gate, ...], second: tuple[Gate, ...]) -> GateOutcomes:

@@ -180,7 +180,7 @@ def test_a_run_lays_environment_campaign_file_and_run_config_in_this_order(
     (tmp_path / "shop.yaml").write_text("\n".join(lines))
     run_config = set_to(name, 2) if highest >= 2 else {}
 
-    brief = RunSettings(**run_config).brief("shop")
+    brief = RunSettings(**run_config).resolve("shop")
 
     expected = set_to(name, highest)[name] if highest >= 0 else DEFAULTS[name]
     assert value_of(brief.resolved, name) == expected
