@@ -1,10 +1,15 @@
-"""Real servers for the tests: one PostgreSQL and one Typesense for all, a database and an index for each test."""
+"""Real servers for the tests: one PostgreSQL and one Typesense for all, a database and an index for each test.
+
+Every test is marked by the folder that it is in: ``unit`` (no database or search server, no process of its own),
+``graph`` (the graph in this process, on real servers) or ``process`` (what runs as processes of their own). Tests of
+the stand-ins count as ``unit``.
+"""
 
 import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,19 +19,22 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.definitions import build_defs
+from lead_assets.defs.partitions import campaigns
+from lead_assets.defs.resources import REDDIT_VARIABLES, open_source
 from lead_assets.domain.settings import NAMES
-from lead_assets.partitions import campaigns
-from lead_assets.resources import REDDIT_VARIABLES, open_source
-from lead_assets.services.embedding import LocalEmbedder
-from lead_assets.services.openai_address import VARIABLES as OPENAI_VARIABLES
-from lead_assets.services.search import SearchIndex
+from lead_assets.models.local_embedder import LocalEmbedder
+from lead_assets.models.openai.address import VARIABLES as OPENAI_VARIABLES
+from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 
 PROJECT = Path(__file__).resolve().parent.parent
-SHARED = PROJECT.parent / "shared"
+SHARED = Path(os.environ.get("LEAD_ASSETS_SHARED") or PROJECT.parent / "shared")
+"""Real data, which is not part of the project: tests that need it are skipped where it is not there."""
+KINDS = {"unit": "unit", "stand_ins": "unit", "graph": "graph", "process": "process"}
+"""The mark of the tests in each folder."""
 
 # Tests say how wide a terminal is; a console that is made while this is set would not listen to them.
 os.environ.pop("COLUMNS", None)
@@ -52,6 +60,13 @@ VARIABLES = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(KINDS[folder])
+
+
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see no settings of the machine they run on."""
@@ -60,21 +75,27 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Servers]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
     home = tmp_path_factory.mktemp("servers")
     try:
-        yield local.up(home)
+        yield embedded.up(home)
     finally:
-        local.down(home)
+        embedded.down(home)
 
 
 @pytest.fixture(scope="session")
-def template_database(servers: local.Servers) -> str:
-    """A migrated database that tests copy."""
+def template_database(servers: embedded.Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database that tests copy: our schema and Dagster's, which takes seconds to make."""
     url = _create_database(servers.database_url, "migrated_template", template="template1")
     engine = sa.create_engine(url)
     migrate.upgrade(engine)
     engine.dispose()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", url)
+        patch.setenv("DAGSTER_HOME", str(PROJECT))
+        patch.setenv("LEAD_ASSETS_HOME", str(tmp_path_factory.mktemp("template")))
+        with dg.DagsterInstance.get():
+            pass
     return "migrated_template"
 
 
@@ -86,9 +107,15 @@ def _create_database(server_url: str, name: str, template: str) -> str:
     return sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
+@pytest.fixture(scope="session")
+def new_database_url(servers: embedded.Servers, template_database: str) -> Callable[[], str]:
+    """Makes a copy of the template at each call."""
+    return lambda: _create_database(servers.database_url, f"t_{uuid.uuid4().hex}", template_database)
+
+
 @pytest.fixture
-def database_url(servers: local.Servers, template_database: str) -> str:
-    return _create_database(servers.database_url, f"t_{uuid.uuid4().hex}", template_database)
+def database_url(new_database_url: Callable[[], str]) -> str:
+    return new_database_url()
 
 
 @pytest.fixture
@@ -99,7 +126,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def search_index(servers: local.Servers) -> Iterator[SearchIndex]:
+def search_index(servers: embedded.Servers) -> Iterator[SearchIndex]:
     index = SearchIndex(servers.typesense_url, servers.typesense_api_key, alias=f"t_{uuid.uuid4().hex}")
     yield index
     if (collection := index.current_collection()) is not None:

@@ -9,7 +9,7 @@ from types import TracebackType
 import httpx
 
 from lead_assets.retries import RetryPolicy, TryAgain, retry_after_seconds, seconds_until
-from lead_assets.sources.source import SourceCounts
+from lead_assets.sources.base import SourceCounts
 
 Thing = dict[str, object]
 

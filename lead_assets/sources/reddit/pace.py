@@ -16,8 +16,8 @@ import aiohttp
 import asyncprawcore
 
 from lead_assets.retries import RetryPolicy, TryAgain, retry_after_seconds
+from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.failures import RedditUnavailable, RunBudgetSpent
-from lead_assets.sources.source import SourceCounts
 
 RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 520, 522})
 LONGEST_BLOCK_SECONDS = 3_600.0

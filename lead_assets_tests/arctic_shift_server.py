@@ -1,0 +1,6 @@
+"""The documented command: ``python -m lead_assets_tests.arctic_shift_server`` starts the stand-in."""
+
+from lead_assets_tests.stand_ins.arctic_shift_server.__main__ import main
+
+if __name__ == "__main__":
+    main()
