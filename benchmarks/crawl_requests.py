@@ -24,15 +24,15 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
-from lead_assets import local
-from lead_assets.assets.crawl import Crawl
+from lead_assets import servers as embedded
+from lead_assets.defs.assets.crawl import Crawl
+from lead_assets.defs.resources import Brief
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.settings import resolve
-from lead_assets.resources import Brief
 from lead_assets.sources.reddit.client import RedditClient, RedditCredentials
 from lead_assets.sources.reddit.source import Reading, RedditSource
 from lead_assets.storage import migrate
-from lead_assets.storage.crawl_memory import CrawlMemory
+from lead_assets.storage.crawl_state import CrawlMemory
 from lead_assets.storage.database import Database
 from lead_assets.storage.request_budget import REDDIT_WINDOW_SECONDS, RequestBudget
 from lead_assets_tests.stand_ins.reddit_server import Corpus, RedditServer
@@ -195,7 +195,7 @@ def temporary_database() -> Iterator[str]:
     """The URL of an empty migrated database."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            url = local.up(Path(folder), typesense=False).database_url
+            url = embedded.up(Path(folder), typesense=False).database_url
             if url is None:
                 raise AssertionError("PostgreSQL was started")
             engine = sa.create_engine(url)
@@ -203,7 +203,7 @@ def temporary_database() -> Iterator[str]:
             engine.dispose()
             yield url
         finally:
-            local.down(Path(folder))
+            embedded.down(Path(folder))
 
 
 def print_comparison(out: Console, columns: dict[str, tuple[int, Counter[str]]]) -> None:

@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from lead_assets.domain.extraction import ExtractionRequest
-from lead_assets.services.openai_address import Address
-from lead_assets.services.openai_embedding import OpenAIEmbedder
-from lead_assets.services.openai_endpoint import Endpoint
-from lead_assets.services.openai_extractor import OpenAIExtractor
-from lead_assets.services.openai_formats import Known
-from lead_assets.services.openai_usage import Usage
+from lead_assets.models.openai.address import Address
+from lead_assets.models.openai.embedder import OpenAIEmbedder
+from lead_assets.models.openai.endpoint import Endpoint
+from lead_assets.models.openai.extractor import OpenAIExtractor
+from lead_assets.models.openai.formats import Known
+from lead_assets.models.openai.usage import Usage
 
 DOCUMENTS, ANSWER_SECONDS, READING_CONCURRENCY = 1_000, 0.15, 16
 TEXTS, REQUEST_SECONDS, EMBEDDING_CONCURRENCY, BATCH, ROUNDS = 5_000, 0.03, 4, 128, 7

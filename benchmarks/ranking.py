@@ -19,16 +19,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lead_assets.assets.index import repair
-from lead_assets.assets.rank import rank, settings_for
 from lead_assets.cli.state import opened_database, opened_index
+from lead_assets.defs.assets.index import repair
+from lead_assets.defs.assets.rank import rank, settings_for
+from lead_assets.defs.resources import Brief
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import COLUMNS, from_reddit, to_frame, to_rows
 from lead_assets.domain.settings import resolve
-from lead_assets.reporting.timing import Phases
-from lead_assets.resources import Brief
-from lead_assets.services.embedding import LocalEmbedder
-from lead_assets.services.search import SearchIndex
+from lead_assets.models.local_embedder import LocalEmbedder
+from lead_assets.pipeline.timing import Phases
+from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage import evaluations
 from lead_assets.storage.bulk import upsert
 from lead_assets.storage.candidates import write_ranked

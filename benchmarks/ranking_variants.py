@@ -38,7 +38,7 @@ from lead_assets.domain.ranking import (
     lexical,
     telling_phrases,
 )
-from lead_assets.services.embedding import LocalEmbedder
+from lead_assets.models.local_embedder import LocalEmbedder
 from lead_assets.sources.archive import ArchiveSource
 
 Vector = NDArray[np.float32]

@@ -15,9 +15,9 @@ import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
-from lead_assets import campaign_files
-from lead_assets.automation.sensors import build_sensors, campaign_registry, tick_of_all, tick_of_one
+from lead_assets.config import campaign_files
 from lead_assets.definitions import build_defs
+from lead_assets.defs.sensors import build_sensors, campaign_registry, tick_of_all, tick_of_one
 
 COUNTS = (1, 100, 1_000)
 CAMPAIGN = """\

@@ -5,15 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from lead_assets.assets.crawl import crawled_documents
-from lead_assets.assets.embed import document_embeddings, embeddings_complete, lead_stubs
-from lead_assets.assets.extract import extracted_leads, extractions_grounded
-from lead_assets.assets.index import index_matches_documents, typesense_index
-from lead_assets.assets.persist import leads, leads_complete
-from lead_assets.assets.rank import ranked_candidates
-from lead_assets.automation.jobs import campaign_backfill, campaign_job, deletion_sweep, weekly_deletion_sweep
-from lead_assets.automation.sensors import build_sensors
-from lead_assets.resources import build_resources
+from lead_assets.defs.assets.crawl import crawled_documents
+from lead_assets.defs.assets.embed import document_embeddings, embeddings_complete, lead_stubs
+from lead_assets.defs.assets.extract import extracted_leads, extractions_grounded
+from lead_assets.defs.assets.index import index_matches_documents, typesense_index
+from lead_assets.defs.assets.leads import leads, leads_complete
+from lead_assets.defs.assets.rank import ranked_candidates
+from lead_assets.defs.jobs import campaign_backfill, campaign_job, deletion_sweep, weekly_deletion_sweep
+from lead_assets.defs.resources import build_resources
+from lead_assets.defs.sensors import build_sensors
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:

@@ -19,14 +19,14 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.definitions import build_defs
+from lead_assets.defs.partitions import campaigns
+from lead_assets.defs.resources import REDDIT_VARIABLES, open_source
 from lead_assets.domain.settings import NAMES
-from lead_assets.partitions import campaigns
-from lead_assets.resources import REDDIT_VARIABLES, open_source
-from lead_assets.services.embedding import LocalEmbedder
-from lead_assets.services.openai_address import VARIABLES as OPENAI_VARIABLES
-from lead_assets.services.search import SearchIndex
+from lead_assets.models.local_embedder import LocalEmbedder
+from lead_assets.models.openai.address import VARIABLES as OPENAI_VARIABLES
+from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 
@@ -75,16 +75,16 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Servers]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
     home = tmp_path_factory.mktemp("servers")
     try:
-        yield local.up(home)
+        yield embedded.up(home)
     finally:
-        local.down(home)
+        embedded.down(home)
 
 
 @pytest.fixture(scope="session")
-def template_database(servers: local.Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
+def template_database(servers: embedded.Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database that tests copy: our schema and Dagster's, which takes seconds to make."""
     url = _create_database(servers.database_url, "migrated_template", template="template1")
     engine = sa.create_engine(url)
@@ -108,7 +108,7 @@ def _create_database(server_url: str, name: str, template: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def new_database_url(servers: local.Servers, template_database: str) -> Callable[[], str]:
+def new_database_url(servers: embedded.Servers, template_database: str) -> Callable[[], str]:
     """Makes a copy of the template at each call."""
     return lambda: _create_database(servers.database_url, f"t_{uuid.uuid4().hex}", template_database)
 
@@ -126,7 +126,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def search_index(servers: local.Servers) -> Iterator[SearchIndex]:
+def search_index(servers: embedded.Servers) -> Iterator[SearchIndex]:
     index = SearchIndex(servers.typesense_url, servers.typesense_api_key, alias=f"t_{uuid.uuid4().hex}")
     yield index
     if (collection := index.current_collection()) is not None:

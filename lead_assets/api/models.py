@@ -106,6 +106,8 @@ class Funnel(BaseModel):
     kept: int
     near_duplicates: int
     extracted: int
+    stale: int = Field(description="Those of them that were read for an earlier product or by an earlier model.")
+    failed: int = Field(description="Kept candidates that could not be read.")
     leads: int
 
 
@@ -163,6 +165,7 @@ class Lead(BaseModel):
     kind: str
     matched_keywords: list[str]
     other_places: list[Place]
+    stale: bool = Field(description="Read for an earlier product or by an earlier model, and not again yet.")
 
 
 class LeadPage(BaseModel):

@@ -30,14 +30,14 @@ from lead_assets.api.models import (
     Stats,
 )
 from lead_assets.api.runs import RunStarter, read_run
-from lead_assets.campaign_files import CampaignFile, find_campaign, list_campaigns
+from lead_assets.config.campaign_files import CampaignFile, find_campaign, list_campaigns
+from lead_assets.defs.resources import Environment
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, Unavailable
 from lead_assets.domain.schedule import next_due
 from lead_assets.domain.settings import Layer, resolve
-from lead_assets.records import flat_lead, lead_columns, write_records
-from lead_assets.resources import Environment
+from lead_assets.export import flat_lead, lead_columns, write_records
 from lead_assets.services.dagster_service import DagsterService
 from lead_assets.storage.database import Database
 from lead_assets.storage.leads import read_qualified

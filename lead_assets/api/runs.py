@@ -8,8 +8,8 @@ from typing import Any
 
 from lead_assets.api.errors import RunInFlight, RunUnknown, clean
 from lead_assets.api.models import Run, Started
+from lead_assets.defs.partitions import IN_FLIGHT, JOB, PARTITION_TAG, campaigns
 from lead_assets.domain.errors import CampaignBusy, SettingInvalid
-from lead_assets.partitions import IN_FLIGHT, JOB, PARTITION_TAG, campaigns
 from lead_assets.services.dagster_runs import REPOSITORY_SELECTOR, add_partitions, expected, failure_of
 from lead_assets.services.dagster_service import DagsterService
 from lead_assets.storage.database import Database

@@ -17,8 +17,8 @@ from lead_assets.cli.servers import dev, down, env, status, up
 from lead_assets.cli.serving import api, tokens
 from lead_assets.cli.state import CAMPAIGNS_VARIABLE, set_variable
 from lead_assets.cli.sweeping import sweep
+from lead_assets.defs.resources import PROJECT
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError, Unavailable
-from lead_assets.resources import PROJECT
 
 USERS_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 

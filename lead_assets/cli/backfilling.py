@@ -11,12 +11,15 @@ from typing import Any
 import click
 from rich.live import Live
 
-from lead_assets.automation.jobs import BACKFILL_JOB
-from lead_assets.campaign_files import list_campaigns
 from lead_assets.cli.backfill_display import STYLES, Display, Lines, LivePicture, counts, seconds_of
 from lead_assets.cli.progress import STAGES
 from lead_assets.cli.running import as_of_option, given_config, path_option, set_option, source_option, typed_config
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, known_campaign
+from lead_assets.config.campaign_files import list_campaigns
+from lead_assets.defs.jobs import BACKFILL_JOB
+from lead_assets.defs.partitions import PARTITION_TAG
+from lead_assets.defs.partitions import campaigns as campaign_partitions
+from lead_assets.defs.resources import Environment, RunSettings, require_source
 from lead_assets.domain.backfill import (
     CONTENT_TAG,
     IN_FLIGHT,
@@ -29,9 +32,6 @@ from lead_assets.domain.backfill import (
 )
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import CampaignInvalid, DagsterRefused, DagsterUnavailable, InvalidInput, LeadAssetsError
-from lead_assets.partitions import PARTITION_TAG
-from lead_assets.partitions import campaigns as campaign_partitions
-from lead_assets.resources import Environment, RunSettings, require_source
 from lead_assets.services.dagster_backfills import Backfill, DagsterBackfills
 from lead_assets.services.dagster_service import DagsterService
 from lead_assets.sources.archive import ArchiveSource

@@ -6,20 +6,20 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from lead_assets.assets.rank import settings_for
 from lead_assets.cli.state import cell, console, opened_database
+from lead_assets.defs.assets.rank import settings_for
+from lead_assets.defs.resources import Brief, RunSettings, make_embedder
 from lead_assets.domain.candidate import EXCLUDED
 from lead_assets.domain.document import short_url, typed
 from lead_assets.domain.errors import InvalidInput
-from lead_assets.domain.extraction import ExtractionRequest
 from lead_assets.domain.gates import DEDUPLICATION, GATES, RANK_GATES, Gate, gate_digest, judge
 from lead_assets.domain.ranking import contributions
 from lead_assets.domain.settings import Settings
-from lead_assets.resources import Brief, RunSettings, make_embedder, make_extractor
 from lead_assets.storage.leads import read_other_places
 from lead_assets.storage.statistics import read_explanation
 
 Row = dict[str, Any]
+STALE = "stale: it was read for an earlier product or by an earlier model, and not again yet"
 
 
 def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
@@ -34,8 +34,6 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
     with opened_database() as database, database.connect() as connection:
         found = read_explanation(connection, campaign_id, reddit_id)
         places = read_other_places(connection, campaign_id, reddit_id)
-    if found["extractions"] is not None and found["documents"] is not None:
-        found["extractions"]["is_current"] = found["extractions"]["request_key"] in _keys_now(found["documents"], brief)
     if found["documents"] is None and found["rejections"] is None:
         raise InvalidInput(
             f"Campaign {campaign_id} has not met {reddit_id}; give a link or a fullname such as t3_abc123 of a crawled "
@@ -59,19 +57,12 @@ def explain_document(campaign_id: str, reddit_id: str) -> dict[str, Any]:
     }
 
 
-def _keys_now(document: Row, brief: Brief) -> tuple[str, ...]:
-    """The keys that a current extraction may have: of what the extractor would be asked now."""
-    title = "" if document["kind"] == "comment" else document["title"]
-    with contextlib.closing(make_extractor(brief)) as extractor:
-        return extractor.accepted_keys(ExtractionRequest(brief.campaign.product, title, document["body"]))
-
-
 def _outcome(found: dict[str, Row | None]) -> str:
     rejection, candidate, document = found["rejections"], found["candidates"], found["documents"]
     if rejection is not None:
         return f"rejected by {rejection['gate']}"
     if found["qualified"] is not None:
-        return "qualified lead"
+        return "qualified lead" + (f", {STALE}" if found["qualified"]["stale"] else "")
     if candidate is None or document is None or candidate["text_hash"] != document["text_hash"]:
         return "kept by the crawl, not ranked yet"
     if candidate["gate"] == EXCLUDED:
@@ -83,9 +74,8 @@ def _outcome(found: dict[str, Row | None]) -> str:
         return "kept candidate, not read yet"
     if extraction["status"] != "ok":
         return "could not be read"
-    if not extraction["is_current"]:
-        return "kept candidate, read for an earlier product or by an earlier model; not read again yet"
-    return "read as a lead, not persisted yet" if extraction["extraction"]["is_lead"] else "read, not a lead"
+    read = "read as a lead, not persisted yet" if extraction["extraction"]["is_lead"] else "read, not a lead"
+    return read + (f"; {STALE}" if extraction["stale"] else "")
 
 
 def _crawl(found: dict[str, Row | None]) -> Row:
@@ -187,10 +177,11 @@ def _extraction(row: Row | None) -> Row | None:
     if row is None:
         return None
     about = (
-        *("extractor", "model", "status", "is_current", "error"),
+        *("extractor", "model", "status", "error"),
         *("removed_quotes", "removed_contacts", "attempts", "extracted_at"),
     )
-    return {name: row[name] for name in about} | {"extraction": row["extraction"]}
+    is_current = row.get("stale") is False
+    return {name: row[name] for name in about} | {"is_current": is_current, "extraction": row["extraction"]}
 
 
 def print_explanation(explanation: dict[str, Any]) -> None:

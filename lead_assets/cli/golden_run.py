@@ -25,14 +25,14 @@ from lead_assets.cli.progress import StageDisplay
 from lead_assets.cli.running import RunFailed, RunInterrupted, execute_shown, typed_config
 from lead_assets.cli.state import CAMPAIGNS_VARIABLE
 from lead_assets.definitions import build_defs
+from lead_assets.defs.partitions import campaigns
+from lead_assets.defs.resources import RunSettings
 from lead_assets.domain.evaluation import Golden, Metrics, measure, recall_by_step
 from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
 from lead_assets.domain.keywords import Keyword
 from lead_assets.domain.ranking import asking_phrases, telling_phrases, text_hash
-from lead_assets.partitions import campaigns
-from lead_assets.resources import RunSettings
-from lead_assets.services.search import SearchIndex
-from lead_assets.sources.given import GivenSource
+from lead_assets.search.typesense import SearchIndex
+from lead_assets.sources.fixed_source import GivenSource
 from lead_assets.storage import evaluations
 from lead_assets.storage.candidates import read_candidates, read_components
 from lead_assets.storage.corpus import read_rejections, read_text_hashes

@@ -19,10 +19,10 @@ from lead_assets.cli.state import (
     known_campaign,
     opened_database,
 )
+from lead_assets.defs.resources import parse_day
 from lead_assets.domain.document import fullname_in, short_url, to_rows
 from lead_assets.domain.errors import InvalidInput
-from lead_assets.records import Record, flat_lead, lead_columns, listed_places, write_records
-from lead_assets.resources import parse_day
+from lead_assets.export import Record, flat_lead, lead_columns, listed_places, write_records
 from lead_assets.storage.candidates import read_candidates
 from lead_assets.storage.corpus import read_rejections
 from lead_assets.storage.leads import read_qualified
@@ -72,17 +72,19 @@ def _print_leads_table(campaign_id: str, rows: Sequence[Record]) -> None:
         what.append(short_url(row["reddit_id"], row["reddit_url"]), "blue")
         if row["other_places"]:
             what.append("\n").append(cell(f"also {listed_places(row)}", 300))
-        table.add_row(f"{row['relevance_score']:.2f}", what, _reason(data))
+        table.add_row(f"{row['relevance_score']:.2f}", what, _reason(row))
     console.print(table)
 
 
-def _reason(data: Record) -> Any:
+def _reason(row: Record) -> Any:
+    data = row["extracted_data"]
     reason = cell(f"“{(data['evidence'] or [''])[0]}”", 280)
     facts = [
         f"urgency {data['urgency']}" if data["urgency"] != "none" else "",
         f"budget {data['budget']}" if data["budget"] else "",
     ]
     facts += [f"contact {contact}" for contact in data["contact"]]
+    facts += ["stale"] if row["stale"] else []
     noted = cell(" · ".join([data["intent"], *filter(None, facts)]), 160)
     noted.stylize("green")
     return reason.append("\n").append(noted)

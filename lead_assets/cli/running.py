@@ -16,7 +16,6 @@ from rich.live import Live
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from lead_assets.automation.jobs import JOB
 from lead_assets.cli.progress import STAGES, StageDisplay
 from lead_assets.cli.reading import print_leads
 from lead_assets.cli.servers import bring_up
@@ -32,10 +31,11 @@ from lead_assets.cli.state import (
     set_variables,
 )
 from lead_assets.definitions import defs
+from lead_assets.defs.jobs import JOB
+from lead_assets.defs.metadata.tables import funnel_steps
+from lead_assets.defs.partitions import campaigns
+from lead_assets.defs.resources import Environment, RunSettings, require_source
 from lead_assets.domain.errors import DatabaseUnavailable, InvalidInput, LeadAssetsError
-from lead_assets.partitions import campaigns
-from lead_assets.reporting.tables import funnel_steps
-from lead_assets.resources import Environment, RunSettings, require_source
 from lead_assets.storage.statistics import read_funnel
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"

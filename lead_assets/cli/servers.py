@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import click
 from rich.table import Table
 
-from lead_assets import local
-from lead_assets.assets.index import repair
-from lead_assets.campaign_files import list_campaigns
+from lead_assets import servers as embedded
 from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
+from lead_assets.config.campaign_files import list_campaigns
+from lead_assets.defs.assets.index import repair
+from lead_assets.defs.resources import DAGSTER_URL, Environment
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError
-from lead_assets.resources import DAGSTER_URL, Environment
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 from lead_assets.storage.statistics import read_campaign_stats
@@ -39,7 +39,7 @@ def bring_up() -> None:
     """
     environment = Environment.read()
     if not (environment.own_database and environment.own_typesense):
-        local.up(
+        embedded.up(
             environment.home,
             postgres=not environment.own_database,
             typesense=not environment.own_typesense,
@@ -73,7 +73,7 @@ def _migrate_index(database: Database) -> None:
 @click.command()
 def down() -> None:
     """Stop the embedded servers; their data stays."""
-    stopped = local.down(Environment.read().home)
+    stopped = embedded.down(Environment.read().home)
     console.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
@@ -82,7 +82,7 @@ def down() -> None:
 def status(as_json: bool) -> None:
     """Show the servers, the schema, and what is stored for each campaign."""
     environment = Environment.read()
-    servers = local.status(environment.home)
+    servers = embedded.status(environment.home)
     checks: dict[str, Any] = {}
     try:
         with opened_database() as database, database.connect() as connection:

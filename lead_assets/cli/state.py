@@ -11,12 +11,12 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from lead_assets.campaign_files import find_campaign
+from lead_assets.config.campaign_files import find_campaign
+from lead_assets.defs.resources import Environment
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.schedule import next_due
-from lead_assets.records import json_value
-from lead_assets.resources import Environment
-from lead_assets.services.search import SearchIndex
+from lead_assets.export import json_value
+from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.database import Database
 
 CAMPAIGNS_VARIABLE = "LEAD_ASSETS_CAMPAIGNS"

@@ -7,12 +7,12 @@ import dagster as dg
 from rich.live import Live
 from rich.text import Text
 
-from lead_assets.automation.jobs import SWEEP_JOB
 from lead_assets.cli.progress import failure_sentence
 from lead_assets.cli.running import RunFailed, require_servers, told_if_the_database_is_lost
 from lead_assets.cli.state import console, echo_json, errors, json_option, set_variables
 from lead_assets.definitions import defs
-from lead_assets.resources import Environment
+from lead_assets.defs.jobs import SWEEP_JOB
+from lead_assets.defs.resources import Environment
 
 
 @click.command()

@@ -4,7 +4,6 @@ Everything in a Reddit object is untrusted. What cannot be a value becomes unkno
 object without a usable id is malformed.
 """
 
-import html
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from lead_assets.domain.plain_text import clean
 from lead_assets.domain.ranking import document_text, text_hash
+from lead_assets.domain.removal import is_placeholder
 
 Kind = Literal["post", "comment"]
 
@@ -33,9 +34,6 @@ _LINK = re.compile(
     r"redd\.it/(?P<short>[0-9a-z]{1,13})|/comments/(?P<post>[0-9a-z]{1,13})(?:/[^/]*(?:/(?P<comment>[0-9a-z]{1,13}))?)?"
 )
 _SLUG = re.compile(r"(/comments/\w+/)[^/]+/(?=\w+/?$)")
-# Control characters and lone surrogates: PostgreSQL refuses some, terminals obey others, none is text.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_GONE = frozenset({"[deleted]", "[removed]", "[deleted by user]"})
 _EARLIEST, _LATEST = datetime(2005, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _LARGEST = 2**53
 
@@ -89,15 +87,6 @@ _WHOLE = frozenset(
 _NUMERIC = ("upvote_ratio", *sorted(_WHOLE - {"keyword_hits"}))
 
 
-def clean(text: object, limit: int) -> str:
-    """``text`` as printable text of at most ``limit`` characters; anything that is not text is empty."""
-    if not isinstance(text, str):
-        return ""
-    # Cut before the costlier steps: a hostile post may be megabytes long. Entities only shrink.
-    cut = text[: limit * 6]
-    return _UNPRINTABLE.sub("", html.unescape(cut).replace("\r\n", "\n").replace("\r", "\n")).strip()[:limit].rstrip()
-
-
 def from_reddit(thing: Mapping[str, object], source: str) -> Document:
     """The document in a Reddit object (a post's or a comment's ``data``).
 
@@ -115,10 +104,10 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
         source=source,
         subreddit=clean(thing.get("subreddit"), 64),
         subreddit_id=_match(_SUBREDDIT_FULLNAME, thing.get("subreddit_id")),
-        author=None if not author or author in _GONE else author,
+        author=None if not author or is_placeholder(author) else author,
         author_id=_match(_AUTHOR_FULLNAME, thing.get("author_fullname")),
-        title="" if title in _GONE else title,
-        body="" if body in _GONE else body,
+        title="" if is_placeholder(title) else title,
+        body="" if is_placeholder(body) else body,
         url=_url(thing.get("permalink"), reddit_id, _match(_FULLNAME, thing.get("link_id"))),
         post_id=reddit_id if kind == "post" else _match(_FULLNAME, thing.get("link_id")),
         created_at=_time(thing.get("created_utc")),
@@ -128,7 +117,7 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
         num_comments=_integer(thing.get("num_comments")),
         subreddit_subscribers=_integer(thing.get("subreddit_subscribers")),
         subreddit_hot_posts=_integer(thing.get("subreddit_hot_posts")),
-        author_karma=_integer(thing.get("author_karma")) if author and author not in _GONE else None,
+        author_karma=_integer(thing.get("author_karma")) if author and not is_placeholder(author) else None,
     )
 
 

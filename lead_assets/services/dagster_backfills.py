@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lead_assets.defs.partitions import PARTITION_TAG
 from lead_assets.domain.backfill import ENDED, Standing, State
 from lead_assets.domain.errors import DagsterRefused, InvalidInput
-from lead_assets.partitions import PARTITION_TAG
 from lead_assets.services.dagster_runs import (
     IDS_PER_QUESTION,
     REPOSITORY_SELECTOR,

@@ -3,7 +3,6 @@
 A file is streamed, so its size does not matter. One bad line never stops a crawl: it is counted and reported.
 """
 
-import html
 import io
 import json
 import re
@@ -20,7 +19,9 @@ import zstandard
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.errors import SourceFailed, SourceNotFound
-from lead_assets.sources.source import Batch, SourceCounts
+from lead_assets.domain.plain_text import unescaped
+from lead_assets.domain.removal import is_gone
+from lead_assets.sources.base import Batch, SourceCounts
 
 BATCH_DOCUMENTS = 1_000
 ZSTD_WINDOW = 2**31
@@ -142,7 +143,7 @@ class ArchiveSource:
         # Most records match nothing: ask that of the raw text before a document is made of it.
         if not campaign.matched_keywords(_raw_text(thing)):
             return None
-        if _was_deleted(thing):
+        if is_gone(thing):
             self.counts.deleted += 1
             return None
         try:
@@ -212,10 +213,4 @@ def _is_file(path: Path) -> bool:
 def _raw_text(thing: Mapping[str, object]) -> str:
     parts = [part for key in ("title", "selftext", "body") if isinstance(part := thing.get(key), str)]
     text = "\n\n".join(parts)
-    return html.unescape(text) if "&" in text else text
-
-
-def _was_deleted(thing: Mapping[str, object]) -> bool:
-    """Whether the archive's maker saw later that the author or a moderator had taken the record down."""
-    meta = thing.get("_meta")
-    return isinstance(meta, Mapping) and bool(meta.get("was_deleted_later"))
+    return unescaped(text)

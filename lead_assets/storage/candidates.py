@@ -5,9 +5,16 @@ from collections.abc import Sequence
 import pandas as pd
 import sqlalchemy as sa
 
-from lead_assets.storage.bulk import Row, read_frame, upsert
+from lead_assets.storage.bulk import Row, read_frame, update_existing, upsert
 from lead_assets.storage.corpus import forget_rejections, own_title
-from lead_assets.storage.schema import candidates, documents, rejections
+from lead_assets.storage.schema import (
+    candidates,
+    current_candidates,
+    current_extractions,
+    documents,
+    extractions,
+    rejections,
+)
 
 COMPONENTS = (
     "cosine_similarity",
@@ -43,37 +50,97 @@ def read_kept_among(connection: sa.Connection, campaign_id: str, reddit_ids: Seq
     return read_frame(connection, query).astype(dict.fromkeys(COMPONENTS, "float64"))
 
 
-def read_kept(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
-    """Kept canonical candidates whose ranking is current, best first, with texts, hashes and fused scores."""
+def read_without_keys(connection: sa.Connection, campaign_id: str, basis: str) -> pd.DataFrame:
+    """Readable candidates whose request keys were made of something else than ``basis`` and their stored text.
+
+    Columns: ``reddit_id, title, body, text_hash``.
+    """
+    made_of = sa.literal(basis) + ":" + documents.c.text_hash
+    query = (
+        sa.select(documents.c.reddit_id, own_title, documents.c.body, documents.c.text_hash)
+        .join(documents, _same_document(current_candidates))
+        .where(
+            current_candidates.c.campaign_id == campaign_id,
+            current_candidates.c.is_readable,
+            current_candidates.c.request_basis.is_distinct_from(made_of),
+        )
+    )
+    return read_frame(connection, query)
+
+
+def write_request_keys(
+    connection: sa.Connection, campaign_id: str, basis: str, rows: Sequence[tuple[str, str, Sequence[str]]]
+) -> None:
+    """Store what would be asked now: fullname, text hash and accepted keys of candidates, the reader's own key last."""
+    keyed = [
+        {
+            "campaign_id": campaign_id,
+            "reddit_id": reddit_id,
+            "request_key": keys[-1],
+            "accepted_keys": list(keys),
+            "request_basis": f"{basis}:{text_hash}",
+        }
+        for reddit_id, text_hash, keys in rows
+    ]
+    update_existing(connection, candidates, keyed)
+
+
+def read_to_extract(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+    """Readable candidates without an answer to the request that would be made now, best first.
+
+    Columns: ``reddit_id, title, body, text_hash, request_key, attempts``: how often the same request failed, whichever
+    document it was made for, since another of the same text has no better chance.
+    """
+    failed = (
+        sa.select(sa.func.max(extractions.c.attempts))
+        .where(
+            extractions.c.campaign_id == campaign_id,
+            extractions.c.request_key == current_candidates.c.request_key,
+            extractions.c.status == "failed",
+        )
+        .correlate(current_candidates)
+        .scalar_subquery()
+    )
     query = (
         sa.select(
             documents.c.reddit_id,
             own_title,
             documents.c.body,
             documents.c.text_hash,
-            candidates.c.fused_score,
+            current_candidates.c.request_key,
+            sa.func.coalesce(failed, 0).label("attempts"),
         )
-        .join(documents, _same_document())
-        .where(candidates.c.campaign_id == campaign_id, *_is_current())
-        .order_by(candidates.c.fused_score.desc(), candidates.c.reddit_id)
+        .join(documents, _same_document(current_candidates))
+        .outerjoin(
+            current_extractions,
+            (current_extractions.c.campaign_id == current_candidates.c.campaign_id)
+            & (current_extractions.c.reddit_id == current_candidates.c.reddit_id),
+        )
+        .where(
+            current_candidates.c.campaign_id == campaign_id,
+            current_candidates.c.is_readable,
+            sa.func.coalesce(current_extractions.c.stale, sa.true()),
+        )
+        .order_by(current_candidates.c.fused_score.desc(), current_candidates.c.reddit_id)
     )
     return read_frame(connection, query)
 
 
 def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
     """Kept candidates for people, best first, near-duplicates after the documents that stand for them."""
+    ranked = current_candidates.c
     query = (
         sa.select(
             documents.c.reddit_id,
-            candidates.c.fused_score,
-            candidates.c.cosine_similarity,
-            candidates.c.product_similarity,
-            candidates.c.lexical,
-            candidates.c.intent_similarity,
-            candidates.c.asking_cue,
-            candidates.c.selling_cue,
-            candidates.c.keyword_hits,
-            candidates.c.duplicate_of,
+            ranked.fused_score,
+            ranked.cosine_similarity,
+            ranked.product_similarity,
+            ranked.lexical,
+            ranked.intent_similarity,
+            ranked.asking_cue,
+            ranked.selling_cue,
+            ranked.keyword_hits,
+            ranked.duplicate_of,
             documents.c.kind,
             documents.c.subreddit,
             documents.c.author,
@@ -82,9 +149,9 @@ def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
             documents.c.matched_keywords,
             documents.c.url,
         )
-        .join(documents, _same_document())
-        .where(candidates.c.campaign_id == campaign_id, candidates.c.kept)
-        .order_by(candidates.c.fused_score.desc(), candidates.c.duplicate_of.isnot(None), candidates.c.reddit_id)
+        .join(documents, _same_document(current_candidates))
+        .where(ranked.campaign_id == campaign_id, ranked.kept)
+        .order_by(ranked.fused_score.desc(), ranked.duplicate_of.isnot(None), ranked.reddit_id)
     )
     return read_frame(connection, query)
 
@@ -92,17 +159,10 @@ def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
 def read_components(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
     """All ranked documents of a campaign, kept or not: ``reddit_id``, ``cosine_similarity`` and ``fused_score``."""
     names = ("reddit_id", "cosine_similarity", "fused_score")
-    query = sa.select(*(candidates.c[name] for name in names)).where(candidates.c.campaign_id == campaign_id)
-    return read_frame(connection, query.order_by(candidates.c.reddit_id))
+    ranked = current_candidates.c
+    query = sa.select(*(ranked[name] for name in names)).where(ranked.campaign_id == campaign_id)
+    return read_frame(connection, query.order_by(ranked.reddit_id))
 
 
-def _same_document() -> sa.ColumnElement[bool]:
-    return (documents.c.campaign_id == candidates.c.campaign_id) & (documents.c.reddit_id == candidates.c.reddit_id)
-
-
-def _is_current() -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        candidates.c.kept,
-        candidates.c.duplicate_of.is_(None),
-        candidates.c.text_hash == documents.c.text_hash,
-    )
+def _same_document(ranked: sa.Table = candidates) -> sa.ColumnElement[bool]:
+    return (documents.c.campaign_id == ranked.c.campaign_id) & (documents.c.reddit_id == ranked.c.reddit_id)

@@ -1,23 +1,16 @@
 """Extractions: what was read out of candidates. They are never overwritten; a failed one may be tried again."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.storage.bulk import Row, read_frame, upsert
 from lead_assets.storage.corpus import own_title
-from lead_assets.storage.schema import candidates, documents, extractions
+from lead_assets.storage.schema import candidates, current_candidates, current_extractions, documents, extractions
 
 OK, FAILED = "ok", "failed"
-
-
-def read_by_keys(connection: sa.Connection, campaign_id: str, request_keys: Sequence[str]) -> pd.DataFrame:
-    """The extractions with one of ``request_keys``: all columns."""
-    of_keys = extractions.c.request_key == sa.func.any(sa.bindparam("keys", type_=sa.ARRAY(sa.Text)))
-    query = sa.select(extractions).where(extractions.c.campaign_id == campaign_id, of_keys)
-    result = connection.execute(query, {"keys": list(request_keys)})
-    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
 
 
 def read_by_keys_elsewhere(connection: sa.Connection, campaign_id: str, request_keys: Sequence[str]) -> pd.DataFrame:
@@ -59,44 +52,74 @@ def _key(row: Row) -> tuple[str, str, str]:
     return row["campaign_id"], row["reddit_id"], row["request_key"]
 
 
-def read_texts_of_current(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
-    """Good extractions of the texts that are stored now, with those texts: what grounding can be checked on."""
+def read_current(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+    """The answers that count: ``reddit_id, request_key, extractor, model, extraction, stale``, with ``fused_score``."""
+    answers = current_extractions.c
     query = (
-        sa.select(extractions.c.reddit_id, extractions.c.extraction, own_title, documents.c.body)
-        .join(
-            documents,
-            (documents.c.campaign_id == extractions.c.campaign_id)
-            & (documents.c.reddit_id == extractions.c.reddit_id)
-            & (documents.c.text_hash == extractions.c.text_hash),
+        sa.select(
+            answers.reddit_id,
+            answers.request_key,
+            answers.extractor,
+            answers.model,
+            answers.extraction,
+            answers.stale,
+            candidates.c.fused_score,
         )
-        .where(extractions.c.campaign_id == campaign_id, extractions.c.status == OK)
+        .join(
+            candidates,
+            (candidates.c.campaign_id == answers.campaign_id) & (candidates.c.reddit_id == answers.reddit_id),
+        )
+        .where(answers.campaign_id == campaign_id)
+        .order_by(candidates.c.fused_score.desc(), answers.reddit_id)
     )
     return read_frame(connection, query)
 
 
-def count_by_status(connection: sa.Connection, campaign_id: str) -> dict[str, int]:
-    """Kept candidates by what became of the reading of their current text: ``ok``, ``failed``."""
-    current = (
-        sa.select(candidates.c.reddit_id, sa.func.bool_or(extractions.c.status == OK).label("ok"))
+def read_current_with_texts(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+    """The answers that count, with the texts they are about: what grounding can be checked on."""
+    answers = current_extractions.c
+    query = (
+        sa.select(answers.reddit_id, answers.extraction, own_title, documents.c.body)
         .join(
             documents,
-            (documents.c.campaign_id == candidates.c.campaign_id) & (documents.c.reddit_id == candidates.c.reddit_id),
+            (documents.c.campaign_id == answers.campaign_id) & (documents.c.reddit_id == answers.reddit_id),
         )
-        .join(
-            extractions,
-            (extractions.c.campaign_id == candidates.c.campaign_id)
-            & (extractions.c.reddit_id == candidates.c.reddit_id)
-            & (extractions.c.text_hash == documents.c.text_hash),
-        )
-        .where(
-            candidates.c.campaign_id == campaign_id,
-            candidates.c.kept,
-            candidates.c.duplicate_of.is_(None),
-            candidates.c.text_hash == documents.c.text_hash,
-        )
-        .group_by(candidates.c.reddit_id)
-        .subquery()
+        .where(answers.campaign_id == campaign_id)
     )
-    query = sa.select(sa.func.count().filter(current.c.ok), sa.func.count().filter(~current.c.ok))
-    good, failed = connection.execute(query).one()
-    return {OK: good, FAILED: failed}
+    return read_frame(connection, query)
+
+
+class ExtractionCounts(NamedTuple):
+    """Readable candidates of a campaign: all, those with an answer, those of them whose answer is stale, and those
+    without one that could not be read."""
+
+    readable: int
+    extracted: int
+    stale: int
+    failed: int
+
+
+def count_extractions(connection: sa.Connection, campaign_id: str) -> ExtractionCounts:
+    """Readable candidates by what became of their reading."""
+    ranked, answers = current_candidates.c, current_extractions.c
+    has_failed = sa.exists().where(
+        extractions.c.campaign_id == ranked.campaign_id,
+        extractions.c.reddit_id == ranked.reddit_id,
+        extractions.c.request_key == ranked.request_key,
+        extractions.c.status == FAILED,
+    )
+    query = (
+        sa.select(
+            sa.func.count(),
+            sa.func.count(answers.reddit_id),
+            sa.func.count().filter(answers.stale),
+            sa.func.count().filter(answers.reddit_id.is_(None) & has_failed),
+        )
+        .select_from(current_candidates)
+        .outerjoin(
+            current_extractions,
+            (answers.campaign_id == ranked.campaign_id) & (answers.reddit_id == ranked.reddit_id),
+        )
+        .where(ranked.campaign_id == campaign_id, ranked.is_readable)
+    )
+    return ExtractionCounts(*connection.execute(query).one())

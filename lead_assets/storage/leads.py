@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as insert_into
 
 from lead_assets.storage.bulk import Row, read_frame, update_existing
-from lead_assets.storage.schema import candidates, documents, leads, qualified_leads, vectors
+from lead_assets.storage.schema import current_candidates, documents, leads, qualified_leads, vectors
 
 
 def write_stubs(connection: sa.Connection, campaign_id: str, model: str) -> int:
@@ -124,17 +124,15 @@ def read_other_places(connection: sa.Connection, campaign_id: str, reddit_id: st
 
 def _places(campaign_id: str) -> sa.Subquery:
     """The near-duplicates of each document that stands for some."""
+    ranked = current_candidates.c
     names = ("reddit_id", "subreddit", "author", "url")
     place = sa.func.jsonb_build_object(*(part for name in names for part in (name, documents.c[name])))
     in_order = aggregate_order_by(place, documents.c.created_at.nulls_last(), documents.c.reddit_id)
     return (
-        sa.select(candidates.c.duplicate_of, sa.func.jsonb_agg(in_order, type_=JSONB).label("other_places"))
-        .join(
-            documents,
-            (documents.c.campaign_id == candidates.c.campaign_id) & (documents.c.reddit_id == candidates.c.reddit_id),
-        )
-        .where(candidates.c.campaign_id == campaign_id, candidates.c.kept, candidates.c.duplicate_of.isnot(None))
-        .group_by(candidates.c.duplicate_of)
+        sa.select(ranked.duplicate_of, sa.func.jsonb_agg(in_order, type_=JSONB).label("other_places"))
+        .join(documents, (documents.c.campaign_id == ranked.campaign_id) & (documents.c.reddit_id == ranked.reddit_id))
+        .where(ranked.campaign_id == campaign_id, ranked.kept, ranked.duplicate_of.isnot(None))
+        .group_by(ranked.duplicate_of)
         .subquery("places")
     )
 
@@ -142,30 +140,26 @@ def _places(campaign_id: str) -> sa.Subquery:
 def contradictions(connection: sa.Connection, campaign_id: str) -> dict[str, int]:
     """Counts of what must not be, in both directions; what was postponed or could not be read is no contradiction.
 
-    ``candidates_without_lead``: candidates without a row in ``leads``. ``read_but_not_persisted``: kept candidates
-    with a good extraction of their text, whose lead carries none. ``persisted_without_candidate``: leads that carry an
-    extraction though their candidate is not kept. ``persisted_without_extraction``: leads that carry an extraction
-    which is not stored.
+    ``candidates_without_lead``: candidates without a row in ``leads``. ``read_but_not_persisted``: answers that count
+    (``current_extractions``) but are not those that their leads carry. ``persisted_without_candidate``: leads that
+    carry an answer though their candidate is not readable. ``persisted_without_extraction``: leads that carry one
+    though no answer about the stored text counts.
     """
     query = sa.text("""
         SELECT
             count(*) FILTER (WHERE c.reddit_id IS NOT NULL AND l.reddit_id IS NULL) AS candidates_without_lead,
-            count(*) FILTER (WHERE c.standing AND e.keys IS NOT NULL AND l.extracted_data IS NULL)
-                AS read_but_not_persisted,
-            count(*) FILTER (WHERE l.extracted_data IS NOT NULL AND c.standing IS NOT TRUE)
+            count(*) FILTER (WHERE e.request_key IS DISTINCT FROM l.extracted_data ->> 'request_key'
+                AND e.reddit_id IS NOT NULL AND l.reddit_id IS NOT NULL) AS read_but_not_persisted,
+            count(*) FILTER (WHERE l.extracted_data IS NOT NULL AND c.is_readable IS NOT TRUE)
                 AS persisted_without_candidate,
-            count(*) FILTER (WHERE l.extracted_data IS NOT NULL
-                AND NOT coalesce(l.extracted_data ->> 'request_key' = ANY (e.keys), false))
+            count(*) FILTER (WHERE l.extracted_data IS NOT NULL AND c.is_readable AND e.reddit_id IS NULL)
                 AS persisted_without_extraction
         FROM lead_assets.documents d
-        LEFT JOIN lead_assets.leads l USING (campaign_id, reddit_id)
-        LEFT JOIN (SELECT *, kept AND duplicate_of IS NULL AS standing FROM lead_assets.candidates) c
-            ON c.campaign_id = d.campaign_id AND c.reddit_id = d.reddit_id AND c.text_hash = d.text_hash
-        LEFT JOIN LATERAL (
-            SELECT array_agg(request_key) AS keys FROM lead_assets.extractions x
-            WHERE x.campaign_id = d.campaign_id AND x.reddit_id = d.reddit_id
-                AND x.text_hash = d.text_hash AND x.status = 'ok'
-        ) e ON true
+        LEFT JOIN (SELECT * FROM lead_assets.leads WHERE campaign_id = :campaign) l USING (campaign_id, reddit_id)
+        LEFT JOIN (SELECT * FROM lead_assets.current_candidates WHERE campaign_id = :campaign) c
+            USING (campaign_id, reddit_id)
+        LEFT JOIN (SELECT * FROM lead_assets.current_extractions WHERE campaign_id = :campaign) e
+            USING (campaign_id, reddit_id)
         WHERE d.campaign_id = :campaign
     """)
     return dict(connection.execute(query, {"campaign": campaign_id}).one()._mapping)

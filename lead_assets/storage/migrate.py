@@ -15,6 +15,7 @@ from lead_assets.storage.schema import SCHEMA
 MIGRATION_LOCK = 0x1EAD5C
 """One advisory lock for all: two processes that migrate at once do it one after the other."""
 VERSION_TABLE = "alembic_version"
+VIEWS = Path(__file__).parent / "views.sql"
 
 
 def _config(connection: sa.Connection | None = None) -> Config:
@@ -66,6 +67,7 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
             )
         if before != wanted_revision():
             command.upgrade(_config(connection), "head")
+            connection.exec_driver_sql(VIEWS.read_text(encoding="utf-8"))
         return before, wanted_revision()
 
 

@@ -196,6 +196,11 @@ candidates = sa.Table(
     sa.Column("ruled_out", sa.Boolean),
     sa.Column("product_similarity", sa.Double, nullable=False),
     sa.Column("outcome", sa.Text),
+    # What the extractor would be asked about it now: its own key, all keys whose answers count (best reader first), and
+    # what the keys were made of, so that they are made again only when that changes.
+    sa.Column("request_key", sa.Text),
+    sa.Column("accepted_keys", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("request_basis", sa.Text),
     _of_document(),
 )
 
@@ -322,11 +327,17 @@ api_tokens = sa.Table(
     _time("revoked_at"),
 )
 
-# Views are migrations' work; these are their columns for queries.
+# What is current is defined in views.sql; these are the views' columns for queries.
 _views = sa.MetaData(schema=SCHEMA)
-qualified_leads = sa.Table(
-    "qualified_leads", _views, *(sa.Column(column.name, column.type) for column in leads.columns)
-)
+
+
+def _view(name: str, of: sa.Table, *more: sa.Column[Any]) -> sa.Table:
+    return sa.Table(name, _views, *(sa.Column(column.name, column.type) for column in of.columns), *more)
+
+
+current_candidates = _view("current_candidates", candidates, sa.Column("is_readable", sa.Boolean))
+current_extractions = _view("current_extractions", extractions, sa.Column("stale", sa.Boolean))
+qualified_leads = _view("qualified_leads", leads, sa.Column("stale", sa.Boolean))
 campaign_stats = sa.Table(
     "campaign_stats",
     _views,

@@ -6,11 +6,15 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from lead_assets.domain.candidate import EXCLUDED
 from lead_assets.domain.gates import Tally
 from lead_assets.storage.bulk import upsert
+from lead_assets.storage.extractions import count_extractions
 from lead_assets.storage.schema import (
     campaign_stats,
     candidates,
+    current_candidates,
+    current_extractions,
     documents,
     extractions,
     gate_tallies,
@@ -74,35 +78,26 @@ def read_funnel(connection: sa.Connection, campaign_id: str) -> dict[str, Any]:
         documents.c.campaign_id == rejections.c.campaign_id, documents.c.reddit_id == rejections.c.reddit_id
     )
     documents_stored = count_rows(connection, documents, campaign_id)
-    ranked = count_rows(connection, candidates, campaign_id)
-    kept = count_rows(connection, candidates, campaign_id, candidates.c.kept)
-    duplicates = count_rows(
-        connection, candidates, campaign_id, candidates.c.kept, candidates.c.duplicate_of.isnot(None)
-    )
-    extracted = connection.scalar(
-        sa.select(sa.func.count(sa.distinct(extractions.c.reddit_id)))
-        .join(
-            candidates,
-            (candidates.c.campaign_id == extractions.c.campaign_id)
-            & (candidates.c.reddit_id == extractions.c.reddit_id)
-            & (candidates.c.text_hash == extractions.c.text_hash),
-        )
-        .where(
-            extractions.c.campaign_id == campaign_id,
-            extractions.c.status == "ok",
-            candidates.c.kept,
-            candidates.c.duplicate_of.is_(None),
-        )
-    )
+    ranked = current_candidates.c
+    counted = sa.select(
+        sa.func.count(),
+        sa.func.count().filter(ranked.gate == EXCLUDED),
+        sa.func.count().filter(ranked.kept),
+        sa.func.count().filter(ranked.kept & ranked.duplicate_of.isnot(None)),
+    ).where(ranked.campaign_id == campaign_id)
+    ranked_now, excluded, kept, duplicates = connection.execute(counted).one()
+    read = count_extractions(connection, campaign_id)
     return {
         "crawled": documents_stored + count_rows(connection, rejections, campaign_id, ~stored),
         "rejected": dict(connection.execute(by_gate).tuples().all()),
         "stored": documents_stored,
-        "ranked": ranked,
-        "excluded": count_rows(connection, candidates, campaign_id, candidates.c.gate == "excluded"),
+        "ranked": ranked_now,
+        "excluded": excluded,
         "kept": kept,
         "near_duplicates": duplicates,
-        "extracted": extracted or 0,
+        "extracted": read.extracted,
+        "stale": read.stale,
+        "failed": read.failed,
         "leads": count_rows(connection, qualified_leads, campaign_id),
     }
 
@@ -132,7 +127,7 @@ def read_campaign_stats(connection: sa.Connection) -> dict[str, dict[str, Any]]:
 def read_explanation(connection: sa.Connection, campaign_id: str, reddit_id: str) -> dict[str, dict[str, Any] | None]:
     """One row of each table about one document; None where it has none.
 
-    The extraction is the one that the lead carries, else the newest.
+    The extraction is the one that counts, with ``stale``, else the newest one, which failed or is about another text.
     """
     found: dict[str, dict[str, Any] | None] = {}
     for table in (documents, rejections, sightings, candidates, leads):
@@ -143,16 +138,14 @@ def read_explanation(connection: sa.Connection, campaign_id: str, reddit_id: str
         query = sa.select(*columns).where(table.c.campaign_id == campaign_id, table.c.reddit_id == reddit_id)
         row = connection.execute(query).one_or_none()
         found[table.name] = dict(row._mapping) if row else None
-    persisted = ((found["leads"] or {}).get("extracted_data") or {}).get("request_key", "")
-    extraction = (
-        sa.select(extractions)
-        .where(extractions.c.campaign_id == campaign_id, extractions.c.reddit_id == reddit_id)
-        .order_by(sa.desc(extractions.c.request_key == persisted), extractions.c.extracted_at.desc())
-        .limit(1)
-    )
-    row = connection.execute(extraction).one_or_none()
+    current = connection.execute(_of(current_extractions, campaign_id, reddit_id)).one_or_none()
+    newest = _of(extractions, campaign_id, reddit_id).order_by(extractions.c.extracted_at.desc()).limit(1)
+    row = current or connection.execute(newest).one_or_none()
     found["extractions"] = dict(row._mapping) if row else None
-    found["qualified"] = (
-        {} if count_rows(connection, qualified_leads, campaign_id, qualified_leads.c.reddit_id == reddit_id) else None
-    )
+    qualified = connection.execute(_of(qualified_leads, campaign_id, reddit_id)).one_or_none()
+    found["qualified"] = {"stale": qualified.stale} if qualified else None
     return found
+
+
+def _of(table: sa.Table, campaign_id: str, reddit_id: str) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.campaign_id == campaign_id, table.c.reddit_id == reddit_id)

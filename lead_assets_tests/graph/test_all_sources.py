@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.cli import main
 from lead_assets_tests.conftest import World, comment, post
 from lead_assets_tests.stand_ins.arctic_shift_server import ArcticShiftServer
@@ -138,7 +138,7 @@ def test_matched_keywords_are_shown(
     crawl: Callable[..., dict[str, list[str]]],
     content: str,
     database_url: str,
-    servers: local.Servers,
+    servers: embedded.Servers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     crawl([Text("1ask", "Which CRM do you use to track clients?")], keywords=["crm", "track clients"])

@@ -13,12 +13,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lead_assets.defs.metadata.charts import MAX_PICTURE_BYTES
 from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
-from lead_assets.reporting.pictures import MAX_PICTURE_BYTES
-from lead_assets.services.embedding import LocalEmbedder
-from lead_assets.services.extractor import Outcome, RulesExtractor
+from lead_assets.models.local_embedder import LocalEmbedder
+from lead_assets.models.rules_extractor import Outcome, RulesExtractor
 from lead_assets.storage.statistics import read_campaign_stats, read_funnel
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
 
@@ -222,7 +222,7 @@ class Killed(BaseException):
 def test_a_run_that_ends_while_embedding_costs_at_most_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.campaign()
     world.archive(*(asking(number) for number in range(6)))
-    monkeypatch.setattr("lead_assets.assets.embed.BATCH", 2)
+    monkeypatch.setattr("lead_assets.defs.assets.embed.BATCH", 2)
 
     class Dying(CountingEmbedder):
         def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -520,8 +520,8 @@ def test_a_standalone_check_without_a_campaign_says_how_to_name_one(world: World
 
 
 def test_the_launchpad_is_filled_with_the_campaigns_settings_and_only_changes_are_the_runs_own(world: World) -> None:
-    from lead_assets.automation.jobs import launchpad_config
-    from lead_assets.resources import RunSettings
+    from lead_assets.defs.jobs import launchpad_config
+    from lead_assets.defs.resources import RunSettings
 
     world.campaign(settings={"MIN_KEYWORD_HITS": 2})
     filled = launchpad_config("crm")["resources"]["run_settings"]["config"]

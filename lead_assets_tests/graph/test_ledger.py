@@ -5,8 +5,8 @@ from collections.abc import Callable
 import dagster as dg
 import pandas as pd
 
+from lead_assets.defs.resources import Brief, open_source
 from lead_assets.domain.errors import LookUpFailed
-from lead_assets.resources import Brief, open_source
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import World, checks, comment, failure, metadata, post

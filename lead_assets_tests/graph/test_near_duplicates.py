@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.cli import main
 from lead_assets.storage.leads import read_other_places, read_qualified
 from lead_assets_tests.conftest import NOW, World, post
@@ -76,7 +76,7 @@ def test_where_the_first_one_goes_the_next_stands_for_the_others(world: World) -
 
 
 def test_the_places_are_shown_wherever_leads_are(
-    world: World, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch
+    world: World, database_url: str, servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.archive(thing(0), thing(1, subreddit="sales"), thing(2, subreddit="startups"))
     world.run(world.campaign())

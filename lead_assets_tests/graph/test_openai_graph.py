@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from lead_assets.services import openai_endpoint
-from lead_assets.services.openai_formats import KNOWN
+from lead_assets.models.openai import endpoint as openai_endpoint
+from lead_assets.models.openai.formats import KNOWN
 from lead_assets.storage.deletions import purge_deleted, remember_deleted
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn, faults
@@ -249,7 +249,7 @@ def test_an_endpoint_of_another_dimension_changes_nothing(world: World, server: 
 def test_an_embedding_run_that_breaks_keeps_its_batches(
     world: World, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lead_assets.assets.embed.BATCH", 2)
+    monkeypatch.setattr("lead_assets.defs.assets.embed.BATCH", 2)
     world.campaign()
     world.archive(*(asking(number) for number in range(10)))
     config = {"EMBEDDING_CONCURRENCY": 1}
@@ -341,7 +341,7 @@ def test_a_text_without_a_usable_vector_is_recorded_also_where_it_is_alone_in_it
 def test_a_text_that_another_campaign_embeds_meanwhile_is_not_embedded_again(
     world: World, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lead_assets.assets.embed.BATCH", 2)
+    monkeypatch.setattr("lead_assets.defs.assets.embed.BATCH", 2)
     world.campaign("one")
     world.campaign("two")
     world.archive(*(asking(number) for number in range(6)))

@@ -7,8 +7,8 @@ import pytest
 
 from lead_assets.domain.extraction import Extraction, occurs
 from lead_assets.domain.ranking import document_text
-from lead_assets.services.openai_formats import KNOWN
-from lead_assets.services.openai_prompt import INSTRUCTIONS, repeats_instructions
+from lead_assets.models.openai.formats import KNOWN
+from lead_assets.models.openai.prompt import INSTRUCTIONS, repeats_instructions
 from lead_assets_tests.conftest import World, checks, post
 from lead_assets_tests.stand_ins.openai_server import CHAT, StandIn
 from lead_assets_tests.stand_ins.openai_server.obedience import SECRET, obey

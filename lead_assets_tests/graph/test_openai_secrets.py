@@ -8,8 +8,8 @@ import dagster as dg
 import psutil
 import pytest
 
-from lead_assets.services import openai_endpoint
-from lead_assets.services.openai_formats import KNOWN
+from lead_assets.models.openai import endpoint as openai_endpoint
+from lead_assets.models.openai.formats import KNOWN
 from lead_assets_tests.conftest import World, failure, post
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn, faults
 

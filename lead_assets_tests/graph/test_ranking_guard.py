@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.cli import main
 from lead_assets.domain.evaluation import LEAD, Golden
 from lead_assets_tests.conftest import PROJECT
@@ -33,7 +33,7 @@ def documents(golden_file: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def evaluation(
-    tmp_path_factory: pytest.TempPathFactory, servers: local.Servers, new_database_url: Callable[[], str]
+    tmp_path_factory: pytest.TempPathFactory, servers: embedded.Servers, new_database_url: Callable[[], str]
 ) -> dict[str, Any]:
     """What the command prints for all golden files."""
     environment = {

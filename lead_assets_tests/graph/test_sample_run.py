@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from lead_assets.campaign_files import read_campaign
 from lead_assets.cli.running import SAMPLE
-from lead_assets.partitions import campaigns
+from lead_assets.config.campaign_files import read_campaign
+from lead_assets.defs.partitions import campaigns
 from lead_assets_tests.conftest import World, checks
 
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text(encoding="utf-8"))

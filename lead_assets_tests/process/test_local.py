@@ -21,9 +21,9 @@ import psycopg2
 import pytest
 from filelock import FileLock
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.domain.errors import LocalServerFailed
-from lead_assets.local import postgres, state, supervision, typesense
+from lead_assets.servers import postgres, state, supervision, typesense
 
 PROJECT = Path(__file__).resolve().parents[2]
 AS_ROOT = os.geteuid() == 0
@@ -39,9 +39,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     closed = tmp_path_factory.mktemp("closed")
     closed.chmod(0o700)
     path = closed / ("a long folder's näme #1; " + "x" * 100) / ".lead_assets"
-    local.up(path)
+    embedded.up(path)
     yield path
-    local.down(path)
+    embedded.down(path)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "home"
     yield path
     with contextlib.suppress(LocalServerFailed):
-        local.down(path)
+        embedded.down(path)
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def up(home: Path) -> local.Servers:
-    return local.up(home, typesense=False)
+def up(home: Path) -> embedded.Servers:
+    return embedded.up(home, typesense=False)
 
 
 def query(url: str, *statements: str) -> list[tuple]:
@@ -78,7 +78,7 @@ def query(url: str, *statements: str) -> list[tuple]:
         connection.close()
 
 
-def ask(servers: local.Servers, method: str, path: str, body: object = None) -> dict:
+def ask(servers: embedded.Servers, method: str, path: str, body: object = None) -> dict:
     connection = http.client.HTTPConnection(servers.typesense_url.removeprefix("http://"), timeout=10)
     try:
         headers = {"X-TYPESENSE-API-KEY": servers.typesense_api_key}
@@ -88,19 +88,19 @@ def ask(servers: local.Servers, method: str, path: str, body: object = None) -> 
         connection.close()
 
 
-def remember(servers: local.Servers, word: str) -> None:
+def remember(servers: embedded.Servers, word: str) -> None:
     query(servers.database_url, f"CREATE TABLE {word} AS SELECT '{word}' AS word")
     ask(servers, "POST", "/collections", {"name": word, "fields": [{"name": "word", "type": "string"}]})
     ask(servers, "POST", f"/collections/{word}/documents", {"word": word})
 
 
-def remembered(servers: local.Servers, word: str) -> bool:
+def remembered(servers: embedded.Servers, word: str) -> bool:
     rows = query(servers.database_url, f"SELECT word FROM {word}")
     return rows == [(word,)] and ask(servers, "GET", f"/collections/{word}")["num_documents"] == 1
 
 
-def statuses(home: Path) -> dict[str, local.ServerStatus]:
-    return {each.name: each for each in local.status(home)}
+def statuses(home: Path) -> dict[str, embedded.ServerStatus]:
+    return {each.name: each for each in embedded.status(home)}
 
 
 def pids(home: Path) -> dict[str, int]:
@@ -122,7 +122,7 @@ def recorded(home: Path) -> state.State:
 
 
 def test_both_servers_answer_to_their_secrets_only(home: Path) -> None:
-    servers = local.up(home)
+    servers = embedded.up(home)
     assert ask(servers, "GET", "/debug") == {"state": 1, "version": "0.24.1"}
     assert "Forbidden" in ask(replace(servers, typesense_api_key="wrong"), "GET", "/debug")["message"]
     assert query(servers.database_url, "SELECT '[1,2]'::vector <-> '[1,3]'") == [(1.0,)]
@@ -132,13 +132,13 @@ def test_both_servers_answer_to_their_secrets_only(home: Path) -> None:
 
 
 def test_durability_is_never_traded_for_speed(home: Path) -> None:
-    url = local.up(home).database_url
+    url = embedded.up(home).database_url
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         assert query(url, f"SHOW {setting}") == [("on",)]
 
 
 def test_the_role_is_no_superuser_but_its_new_databases_have_vectors(home: Path) -> None:
-    url = local.up(home).database_url
+    url = embedded.up(home).database_url
     assert query(url, "SELECT rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user") == [(False, True)]
     query(url, "CREATE DATABASE another")
     other = url.rsplit("/", 1)[0] + "/another"
@@ -147,18 +147,18 @@ def test_the_role_is_no_superuser_but_its_new_databases_have_vectors(home: Path)
 
 
 def test_a_second_up_reuses_the_living_servers(home: Path) -> None:
-    servers, before = local.up(home), pids(home)
+    servers, before = embedded.up(home), pids(home)
     said: list[str] = []
     began = time.monotonic()
-    assert local.up(home, on_progress=said.append) == servers
+    assert embedded.up(home, on_progress=said.append) == servers
     assert time.monotonic() - began < 2
     assert pids(home) == before
     assert said == []
-    assert local.read(home) == servers
+    assert embedded.read(home) == servers
 
 
 def test_status_tells_version_size_and_address(home: Path) -> None:
-    local.up(home)
+    embedded.up(home)
     found = statuses(home)
     assert found["postgres"].state == found["typesense"].state == "running"
     assert found["postgres"].version.startswith("18.")
@@ -168,7 +168,7 @@ def test_status_tells_version_size_and_address(home: Path) -> None:
 
 
 def test_the_secrets_are_in_servers_json_alone_and_for_its_owner_alone(home: Path) -> None:
-    servers = local.up(home)
+    servers = embedded.up(home)
     stored = recorded(home)
     words = [stored.postgres.secret.encode(), stored.typesense.secret.encode()]
     assert stat.S_IMODE((home / "servers.json").stat().st_mode) == 0o600
@@ -181,7 +181,7 @@ def test_the_secrets_are_in_servers_json_alone_and_for_its_owner_alone(home: Pat
 
 
 def test_no_folder_above_the_data_changes_its_mode(home: Path) -> None:
-    local.up(home)
+    embedded.up(home)
     assert stat.S_IMODE(home.parent.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE((home / "postgres").stat().st_mode) == 0o700
     assert home.stat().st_uid == os.geteuid()
@@ -189,7 +189,7 @@ def test_no_folder_above_the_data_changes_its_mode(home: Path) -> None:
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root runs PostgreSQL as another account")
 def test_root_runs_postgresql_with_at_most_one_capability(home: Path) -> None:
-    local.up(home)
+    embedded.up(home)
     fields = Path(f"/proc/{pids(home)['postgres']}/status").read_text()
     held = next(line for line in fields.splitlines() if line.startswith("CapEff")).split()[1]
     assert int(held, 16).bit_count() == 1
@@ -197,49 +197,49 @@ def test_root_runs_postgresql_with_at_most_one_capability(home: Path) -> None:
 
 
 def test_committed_data_survives_kill_9_of_both(home: Path) -> None:
-    servers = local.up(home)
+    servers = embedded.up(home)
     remember(servers, "killed")
     kill(home)
-    assert [each.state for each in local.status(home)] == ["stopped", "stopped"]
-    assert local.up(home) == servers
+    assert [each.state for each in embedded.status(home)] == ["stopped", "stopped"]
+    assert embedded.up(home) == servers
     assert remembered(servers, "killed")
 
 
 def test_an_occupied_port_is_left_to_its_owner_and_the_data_stays(home: Path) -> None:
-    servers = local.up(home)
+    servers = embedded.up(home)
     remember(servers, "moved")
     before = statuses(home)
-    assert local.down(home) == ["typesense", "postgres"]
-    assert local.down(home) == []
+    assert embedded.down(home) == ["typesense", "postgres"]
+    assert embedded.down(home) == []
     with contextlib.ExitStack() as sockets:
         for each in before.values():
             squatter = sockets.enter_context(socket.socket())
             squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             squatter.bind(("127.0.0.1", each.port))
             squatter.listen()
-        moved = local.up(home)
-        assert {each.port for each in before.values()}.isdisjoint(each.port for each in local.status(home))
+        moved = embedded.up(home)
+        assert {each.port for each in before.values()}.isdisjoint(each.port for each in embedded.status(home))
         assert remembered(moved, "moved")
 
 
 def test_a_server_that_was_not_recorded_is_found_again(home: Path) -> None:
-    servers, before = local.up(home), pids(home)
+    servers, before = embedded.up(home), pids(home)
     stored = recorded(home)
     for name in before:
         stored = stored.with_record(name, replace(stored.record(name), pid=None, started=None))
     state.save(home, stored)
-    assert local.up(home) == servers
+    assert embedded.up(home) == servers
     assert pids(home) == before
 
 
 def test_a_suspended_server_is_reported_and_started_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "GRACE_SECONDS", 0.1)
     monkeypatch.setattr(typesense, "ANSWER_SECONDS", 0.5)
-    servers, before = local.up(home), pids(home)
+    servers, before = embedded.up(home), pids(home)
     os.kill(before["typesense"], signal.SIGSTOP)
     assert statuses(home)["typesense"].state == "not answering"
     said: list[str] = []
-    assert local.up(home, on_progress=said.append) == servers
+    assert embedded.up(home, on_progress=said.append) == servers
     assert said == [f"Typesense (process {before['typesense']}) does not answer and is started again."]
     assert pids(home)["typesense"] != before["typesense"]
 
@@ -255,7 +255,7 @@ def test_a_stranger_with_the_recorded_process_id_is_neither_reused_nor_killed(
     lock = small / "postgres" / "postmaster.pid"
     lock.write_text("\n".join([str(stranger.pid), *lock.read_text().split("\n")[1:]]))
     assert statuses(small)["postgres"].state == "stopped"
-    assert local.down(small) == []
+    assert embedded.down(small) == []
     state.save(small, replace(stored, postgres=replace(stored.postgres, pid=stranger.pid, started=began)))
     assert up(small) == servers
     assert query(servers.database_url, "SELECT 1") == [(1,)]
@@ -263,9 +263,8 @@ def test_a_stranger_with_the_recorded_process_id_is_neither_reused_nor_killed(
 
 
 def test_two_ups_at_once_start_one_server_which_outlives_them(small: Path) -> None:
-    code = (
-        f"from pathlib import Path; from lead_assets import local; print(local.up(Path({str(small)!r})).database_url)"
-    )
+    up = f"servers.up(Path({str(small)!r}))"
+    code = f"from pathlib import Path; from lead_assets import servers; print({up}.database_url)"
     command = [sys.executable, "-c", code]
     both = [
         subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -291,7 +290,9 @@ def test_an_interrupted_creation_is_made_anew(small: Path) -> None:
 
 
 def test_a_creation_killed_halfway_leaves_nothing_in_its_place(small: Path) -> None:
-    code = f"from pathlib import Path; from lead_assets import local; local.up(Path({str(small)!r}), typesense=False)"
+    code = (
+        f"from pathlib import Path; from lead_assets import servers; servers.up(Path({str(small)!r}), typesense=False)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, start_new_session=True) as process:
         while not list(small.glob("postgres.new-*/PG_VERSION")):
             time.sleep(0.005)
@@ -303,7 +304,7 @@ def test_a_creation_killed_halfway_leaves_nothing_in_its_place(small: Path) -> N
 
 def test_a_folder_with_tables_but_no_control_file_is_not_deleted(small: Path) -> None:
     up(small)
-    local.down(small)
+    embedded.down(small)
     (small / "postgres" / "global" / "pg_control").unlink()
     with pytest.raises(LocalServerFailed, match="restore that file from a backup"):
         up(small)
@@ -311,13 +312,13 @@ def test_a_folder_with_tables_but_no_control_file_is_not_deleted(small: Path) ->
 
 
 def test_broken_servers_json_is_one_sentence_and_losing_it_loses_no_data(small: Path) -> None:
-    assert local.read(small) is None
+    assert embedded.read(small) is None
     query(up(small).database_url, "CREATE TABLE kept AS SELECT 1 AS one")
-    local.down(small)
+    embedded.down(small)
     file = small / "servers.json"
     for text in ("{", "[]", '{"postgres": {"secret": 5}}', '{"other": null}', '{"postgres": {"pid": "1"}}', "\x00"):
         file.write_text(text)
-        for command in (local.read, local.status, local.down, up):
+        for command in (embedded.read, embedded.status, embedded.down, up):
             with pytest.raises(LocalServerFailed, match="broken: delete it"):
                 command(small)
     file.unlink()
@@ -326,7 +327,7 @@ def test_broken_servers_json_is_one_sentence_and_losing_it_loses_no_data(small: 
 
 def test_a_failed_start_shows_the_end_of_the_log(small: Path) -> None:
     up(small)
-    local.down(small)
+    embedded.down(small)
     with (small / "postgres" / "postgresql.conf").open("a") as file:
         file.write("no_such_setting = on\n")
     with pytest.raises(LocalServerFailed, match=r"(?s)set DATABASE_URL.*no_such_setting"):
@@ -350,8 +351,8 @@ def test_without_a_typesense_for_the_platform_postgresql_still_starts(
 ) -> None:
     monkeypatch.setattr(typesense.platform, "machine", lambda: "arm64")
     with pytest.raises(LocalServerFailed, match="set TYPESENSE_URL and TYPESENSE_API_KEY"):
-        local.up(small)
-    servers = local.read(small)
+        embedded.up(small)
+    servers = embedded.read(small)
     assert servers
     assert (servers.typesense_url, servers.typesense_api_key) == ("", "")
     assert query(servers.database_url, "SELECT 1") == [(1,)]
@@ -375,15 +376,15 @@ def test_an_ordinary_user_needs_nothing_special() -> None:
     os.chown(folder, NOBODY, NOBODY)
     home = folder / "home"
     code = (
-        "import sys; from pathlib import Path; from lead_assets import local; home = Path(sys.argv[1]);"
-        "print(local.up(home, typesense=False) == local.up(home, typesense=False), local.down(home))"
+        "import sys; from pathlib import Path; from lead_assets import servers; home = Path(sys.argv[1]);"
+        "print(embedded.up(home, typesense=False) == embedded.up(home, typesense=False), embedded.down(home))"
     )
     try:
         done = as_nobody([sys.executable, "-c", code, str(home)])
         assert (done.stdout.strip(), done.stderr) == ("True ['postgres']", "")
         assert (home / "servers.json").stat().st_uid == (home / "postgres").stat().st_uid == NOBODY
     finally:
-        local.down(home)
+        embedded.down(home)
         shutil.rmtree(folder)
 
 
@@ -398,18 +399,18 @@ def as_nobody(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_lock_that_is_never_released_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(embedded, "LOCK_SECONDS", 0.1)
     said: list[str] = []
     with FileLock(tmp_path / "servers.lock"), pytest.raises(LocalServerFailed, match=r"held .*servers\.lock"):
-        local.up(tmp_path, on_progress=said.append)
+        embedded.up(tmp_path, on_progress=said.append)
     assert said == ["Waiting for another command that starts or stops the servers."]
 
 
 def test_down_status_and_read_of_an_unused_home_make_nothing(tmp_path: Path) -> None:
     unused = tmp_path / "unused"
-    assert local.down(unused) == []
-    assert [each.state for each in local.status(unused)] == ["stopped", "stopped"]
-    assert local.read(unused) is None
+    assert embedded.down(unused) == []
+    assert [each.state for each in embedded.status(unused)] == ["stopped", "stopped"]
+    assert embedded.read(unused) is None
     assert not unused.exists()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lead_assets.campaign_files import MAX_FILE_BYTES, find_campaign, list_campaigns, read_campaign
+from lead_assets.config.campaign_files import MAX_FILE_BYTES, find_campaign, list_campaigns, read_campaign
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput
 
 SMALLEST = "name: Shop\nproduct: A shop.\nkeywords: [shop]\n"
@@ -344,7 +344,7 @@ def test_a_bomb_is_refused_within_seconds_and_little_memory(folder: Path, bomb: 
     program = f"""
         import resource
         from pathlib import Path
-        from lead_assets.campaign_files import list_campaigns
+        from lead_assets.config.campaign_files import list_campaigns
         resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
         resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
         (file,) = list_campaigns(Path({str(path.parent)!r}))

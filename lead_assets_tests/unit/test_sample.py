@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 import lead_assets
-from lead_assets.campaign_files import list_campaigns, read_campaign
+from lead_assets.config.campaign_files import list_campaigns, read_campaign
 from lead_assets.domain.campaign import Campaign, end_of_day
 from lead_assets.domain.document import Document, merge_repeats, to_frame
 from lead_assets.domain.gates import METADATA_GATES, REJUDGING_GATES, Sifted, judge, sift
 from lead_assets.domain.settings import Layer, Settings, resolve
 from lead_assets.sources.archive import ArchiveSource
-from lead_assets.sources.source import SourceCounts
+from lead_assets.sources.base import SourceCounts
 
 SAMPLE = Path(lead_assets.__file__).parent / "sample"
 EXPECTED: dict[str, Any] = json.loads((SAMPLE / "expected.json").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from types import TracebackType
 
 import httpx
 
-from lead_assets.sources.source import SourceCounts
+from lead_assets.sources.base import SourceCounts
 
 Thing = dict[str, object]
 

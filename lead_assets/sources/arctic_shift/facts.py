@@ -7,7 +7,7 @@ import pandas as pd
 from lead_assets.domain.errors import LookUpFailed
 from lead_assets.domain.progress import SubredditFacts
 from lead_assets.sources.arctic_shift.client import ArcticShiftClient, ArcticShiftError, Thing
-from lead_assets.sources.source import Memory
+from lead_assets.sources.base import Memory
 
 MAX_IDS = 500
 """Documented for all ``/api/*/ids``."""

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.progress import StoredDocument
+from lead_assets.domain.removal import is_gone
 from lead_assets.sources.arctic_shift.client import ArcticShiftClient, ArcticShiftError, BudgetSpent, Thing
-from lead_assets.sources.arctic_shift.matching import SOURCE, Matcher, is_gone
-from lead_assets.sources.source import Batch, SourceCounts
+from lead_assets.sources.arctic_shift.matching import SOURCE, Matcher
+from lead_assets.sources.base import Batch, SourceCounts
 
 MAX_IDS = 500
 """Documented for all ``/api/*/ids``."""

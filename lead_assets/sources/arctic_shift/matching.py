@@ -1,15 +1,15 @@
 """Objects from Arctic Shift as documents: matched by our own keyword rule, without what was taken down."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
+from lead_assets.domain.removal import is_gone
 from lead_assets.sources.arctic_shift.client import Thing
-from lead_assets.sources.source import SourceCounts
+from lead_assets.sources.base import SourceCounts
 
 SOURCE = "arctic_shift"
-_TAKEN_DOWN = frozenset({"[deleted]", "[removed]", "[deleted by user]", "[ removed by reddit ]"})
 
 
 class Matcher:
@@ -40,12 +40,3 @@ class Matcher:
             return None
         self._counts.matched += 1
         return replace(document, matched_keywords=tuple(keywords))
-
-
-def is_gone(thing: Thing) -> bool:
-    """Whether its author or a moderator has taken it down, as far as the archive knows."""
-    meta = thing.get("_meta")
-    told = isinstance(meta, Mapping) and (meta.get("was_deleted_later") or meta.get("removal_type"))
-    text = thing.get("body") if "body" in thing else thing.get("selftext")
-    emptied = isinstance(text, str) and text.strip().casefold() in _TAKEN_DOWN
-    return bool(told or thing.get("removed_by_category") or emptied)

@@ -13,9 +13,9 @@ import asyncpraw
 import asyncprawcore
 
 from lead_assets.domain.errors import SourceFailed
+from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditRefused, RedditUnavailable
 from lead_assets.sources.reddit.pace import Budget, Pace, PacedRequestor
-from lead_assets.sources.source import SourceCounts
 
 TIMEOUT_SECONDS = 30
 

@@ -7,10 +7,10 @@ import pandas as pd
 
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.progress import SubredditFacts
+from lead_assets.sources.base import Memory
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import NotReachable
 from lead_assets.sources.reddit.things import read_page
-from lead_assets.sources.source import Memory
 
 _LARGEST = 2**53
 

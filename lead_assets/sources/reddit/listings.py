@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import SourceFailed
 from lead_assets.domain.progress import QueryProgress, SubredditFacts
+from lead_assets.sources.base import Batch, Memory
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditUnavailable, RunBudgetSpent
 from lead_assets.sources.reddit.pending import Pending
 from lead_assets.sources.reddit.queries import Query
 from lead_assets.sources.reddit.things import Page, Thing, matching, posted_at, read_page
-from lead_assets.sources.source import Batch, Memory
 
 PAGE = 100
 FAMILIAR_IN_A_ROW = 100

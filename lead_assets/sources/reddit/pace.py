@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import aiohttp
 import asyncprawcore
 
+from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.failures import RedditUnavailable, RunBudgetSpent
-from lead_assets.sources.source import SourceCounts
 
 RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 520, 522})
 LONGEST_BLOCK_SECONDS = 3_600.0

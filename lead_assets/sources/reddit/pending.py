@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from lead_assets.domain.document import Document
 from lead_assets.domain.progress import Progress
+from lead_assets.sources.base import Batch
 from lead_assets.sources.reddit.client import RedditClient
-from lead_assets.sources.source import Batch
 
 BATCH_DOCUMENTS = 500
 """A run that dies loses what it gathered: at most so many documents, about five requests."""

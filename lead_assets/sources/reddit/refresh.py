@@ -7,10 +7,10 @@ from datetime import datetime
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document
 from lead_assets.domain.progress import StoredDocument
+from lead_assets.sources.base import Batch, Memory
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditUnavailable
 from lead_assets.sources.reddit.things import IDS_PER_REQUEST, Thing, fetch, to_document
-from lead_assets.sources.source import Batch, Memory
 
 REQUESTS_FOR_FACTS = 2
 """A batch of a hundred needs one request for its authors and one for its subreddits."""

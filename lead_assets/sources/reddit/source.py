@@ -8,6 +8,7 @@ import pandas as pd
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import SourceFailed
+from lead_assets.sources.base import Batch, Memory
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.facts import Facts
 from lead_assets.sources.reddit.failures import RunBudgetSpent
@@ -16,7 +17,6 @@ from lead_assets.sources.reddit.pending import Pending
 from lead_assets.sources.reddit.queries import comment_queries, post_queries
 from lead_assets.sources.reddit.refresh import refreshed
 from lead_assets.sources.reddit.trees import TreeReader
-from lead_assets.sources.source import Batch, Memory
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
+from lead_assets.domain.removal import is_gone
+from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import RedditUnavailable
-from lead_assets.sources.source import SourceCounts
 
 IDS_PER_REQUEST = 100
-_GONE_TEXTS = frozenset({"[deleted]", "[removed]", "[ Removed by Reddit ]"})
 SUSPICIOUSLY_MANY = 20
 """If so many documents are asked for and not one is answered, Reddit has a bad day: nothing was deleted."""
 
@@ -102,19 +102,6 @@ def posted_at(thing: Thing) -> datetime | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 2**33:
         return None
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def is_gone(thing: Thing) -> bool:
-    """Whether its author deleted it, or somebody removed it."""
-    if thing.get("removed_by_category"):
-        return True
-    texts = (thing.get(name) for name in ("body", "selftext", "title"))
-    return any(isinstance(text, str) and text in _GONE_TEXTS for text in texts)
-
-
-def author_left(thing: Thing) -> bool:
-    """Whether its author has deleted the account, which empties the name and leaves the text."""
-    return thing.get("author") in (None, "[deleted]")
 
 
 def matching(things: Sequence[Thing], campaign: Campaign, counts: SourceCounts) -> Iterator[tuple[Thing, Document]]:

@@ -7,12 +7,13 @@ from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document
 from lead_assets.domain.errors import SourceFailed
 from lead_assets.domain.progress import TreeProgress, UnreadTree
+from lead_assets.domain.removal import is_gone
+from lead_assets.sources.base import Batch, Memory
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditUnavailable
 from lead_assets.sources.reddit.listings import FAILURES_IN_A_ROW
 from lead_assets.sources.reddit.pending import Pending
-from lead_assets.sources.reddit.things import Thing, flatten, is_gone, matching, read_things, read_tree
-from lead_assets.sources.source import Batch, Memory
+from lead_assets.sources.reddit.things import Thing, flatten, matching, read_things, read_tree
 
 COMMENTS_PER_TREE = 500
 """Reddit gives at most so many comments with a post."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from lead_assets.domain.document import COLUMNS, Document, from_reddit, to_frame, to_rows
 from lead_assets.domain.progress import QueryProgress, StoredDocument, SubredditFacts, TreeProgress, UnreadTree
 from lead_assets.storage.corpus import write_judged
-from lead_assets.storage.crawl_memory import CrawlMemory, write_progress
+from lead_assets.storage.crawl_state import CrawlMemory, write_progress
 from lead_assets.storage.database import Database
 
 DAY = 86_400

@@ -8,21 +8,29 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.domain.errors import CampaignBusy, DatabaseUnavailable, SchemaOutOfDate
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database, in_schema
-from lead_assets.storage.schema import SCHEMA, campaign_stats, metadata, qualified_leads
+from lead_assets.storage.schema import (
+    SCHEMA,
+    campaign_stats,
+    current_candidates,
+    current_extractions,
+    metadata,
+    qualified_leads,
+)
 from lead_assets_tests.conftest import _create_database
 
 
 @pytest.fixture
-def empty_url(servers: local.Servers, request: pytest.FixtureRequest) -> str:
+def empty_url(servers: embedded.Servers, request: pytest.FixtureRequest) -> str:
     name = f"empty_{abs(hash(request.node.nodeid)):x}"
     return _create_database(servers.database_url, name, template="template1")
 
 
-def test_the_migrations_make_the_schema_that_the_code_knows(database_url: str) -> None:
+def differences(database_url: str) -> list[object]:
+    """What a database has otherwise than the code knows it."""
     # With ours as the default schema, as it is for a role of that name, Alembic would take it for another one.
     engine = sa.create_engine(in_schema(database_url, "public"))
     with engine.connect() as connection, warnings.catch_warnings():
@@ -38,13 +46,18 @@ def test_the_migrations_make_the_schema_that_the_code_knows(database_url: str) -
                 ),
             },
         )
-        assert compare_metadata(context, metadata) == []
+        found = compare_metadata(context, metadata)
     engine.dispose()
+    return found
+
+
+def test_the_migrations_make_the_schema_that_the_code_knows(database_url: str) -> None:
+    assert differences(database_url) == []
 
 
 def test_the_views_have_the_columns_that_the_code_knows(database: Database) -> None:
     with database.connect() as connection:
-        for view in (qualified_leads, campaign_stats):
+        for view in (current_candidates, current_extractions, qualified_leads, campaign_stats):
             assert list(connection.execute(sa.select(sa.text("*")).select_from(view)).keys()) == [
                 column.name for column in view.columns
             ]
@@ -92,7 +105,7 @@ def test_an_unreachable_server_is_one_sentence_without_the_password() -> None:
     assert "topsecret" not in str(caught.value)
 
 
-def test_a_wrong_password_is_one_sentence(servers: local.Servers) -> None:
+def test_a_wrong_password_is_one_sentence(servers: embedded.Servers) -> None:
     wrong = sa.make_url(servers.database_url).set(password="topsecret").render_as_string(hide_password=False)
     with pytest.raises(DatabaseUnavailable, match="password authentication failed") as caught:
         Database(wrong).check()

@@ -21,10 +21,10 @@ import sqlalchemy as sa
 import uvicorn
 import yaml
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.api.app import build_app
 from lead_assets.api.tokens import hash_token, new_token
-from lead_assets.resources import Environment
+from lead_assets.defs.resources import Environment
 from lead_assets.storage.api_tokens import add_token, revoke_token
 from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import PROJECT, _create_database
@@ -118,7 +118,9 @@ _LEAD = (
 )
 
 
-def make_installation(folder: Path, servers: local.Servers, template_database: str, dagster_url: str) -> Installation:
+def make_installation(
+    folder: Path, servers: embedded.Servers, template_database: str, dagster_url: str
+) -> Installation:
     (folder / "campaigns").mkdir()
     url = _create_database(servers.database_url, f"t_{uuid.uuid4().hex}", template_database)
     variables = {
@@ -140,7 +142,7 @@ def nobody() -> str:
 
 
 @pytest.fixture
-def installed(tmp_path: Path, servers: local.Servers, template_database: str, nobody: str) -> Iterator[Installation]:
+def installed(tmp_path: Path, servers: embedded.Servers, template_database: str, nobody: str) -> Iterator[Installation]:
     """An installation with the campaign crm, without Dagster."""
     made = make_installation(tmp_path, servers, template_database, nobody)
     made.campaign()
@@ -157,7 +159,7 @@ def client(installed: Installation) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="package")
 def untouched(
-    tmp_path_factory: pytest.TempPathFactory, servers: local.Servers, template_database: str
+    tmp_path_factory: pytest.TempPathFactory, servers: embedded.Servers, template_database: str
 ) -> Iterator[httpx.Client]:
     """Asks an API without tokens, without Dagster, with the campaigns crm and broken, for tests that change nothing."""
     folder = tmp_path_factory.mktemp("untouched")

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lead_assets import local
+from lead_assets import servers as embedded
 from lead_assets.storage import statistics
 from lead_assets_tests.conftest import _create_database
 from lead_assets_tests.process.api.conftest import Installation, free_port, serving
@@ -99,7 +99,7 @@ def test_health_says_what_is_missing_and_nothing_else(installed: Installation, c
 
 
 def test_health_tells_a_schema_that_has_to_be_migrated(
-    installed: Installation, servers: local.Servers, request: pytest.FixtureRequest
+    installed: Installation, servers: embedded.Servers, request: pytest.FixtureRequest
 ) -> None:
     empty = _create_database(servers.database_url, f"empty_{abs(hash(request.node.nodeid)):x}", template="template1")
     with serving(installed.variables | {"DATABASE_URL": empty}) as url:

@@ -11,9 +11,9 @@ import dagster as dg
 import httpx
 import pytest
 
-from lead_assets import local
+from lead_assets import servers as embedded
+from lead_assets.defs.partitions import IN_FLIGHT, PARTITION_TAG, campaigns
 from lead_assets.domain.errors import CampaignBusy
-from lead_assets.partitions import IN_FLIGHT, PARTITION_TAG, campaigns
 from lead_assets.storage import database
 from lead_assets_tests.process.api.conftest import (
     Installation,
@@ -36,7 +36,7 @@ class Dagster:
 
 @pytest.fixture(scope="module")
 def dagster(
-    tmp_path_factory: pytest.TempPathFactory, servers: local.Servers, template_database: str
+    tmp_path_factory: pytest.TempPathFactory, servers: embedded.Servers, template_database: str
 ) -> Iterator[Dagster]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"

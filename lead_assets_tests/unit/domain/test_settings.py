@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from lead_assets.defs.resources import Environment, RunSettings
 from lead_assets.domain.errors import InvalidInput, SettingInvalid
 from lead_assets.domain.settings import DEFAULT, NAMES, Layer, Resolved, Settings, resolve
-from lead_assets.resources import Environment, RunSettings
 
 DEFAULTS: dict[str, Any] = {
     "REDDIT_DEDUP_TTL_SECONDS": 604_800,

@@ -17,17 +17,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, StepPatch
 from PIL import Image
 
-from lead_assets.domain.gates import RANK_GATES
-from lead_assets.domain.settings import Settings
-from lead_assets.reporting import pictures
-from lead_assets.reporting.pictures import (
+from lead_assets.defs.metadata import charts as pictures
+from lead_assets.defs.metadata.charts import (
     MAX_PICTURE_BYTES,
     funnel_figure,
     funnel_picture,
     score_figure,
     score_picture,
 )
-from lead_assets.reporting.tables import funnel_steps
+from lead_assets.defs.metadata.tables import funnel_steps
+from lead_assets.domain.gates import RANK_GATES
+from lead_assets.domain.settings import Settings
 
 KEPT, DROPPED = "#0072b2", "#d55e00"
 
@@ -64,6 +64,8 @@ def funnel(**counts: Any) -> list[dict[str, Any]]:
         "excluded": 20,
         "near_duplicates": 12,
         "extracted": 43,
+        "stale": 0,
+        "failed": 0,
         "leads": 12,
     }
     return funnel_steps(found | counts)

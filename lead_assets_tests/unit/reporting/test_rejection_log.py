@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lead_assets.reporting.rejection_log import REJECTION_COLUMNS, RejectionLog, safe_cell
+from lead_assets.storage.rejection_csv import REJECTION_COLUMNS, RejectionLog, safe_cell
 
 
 def rejection(number: int | str = 1, **changed: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from lead_assets.reporting.tables import MAX_TABLE_ROWS, rejection_table, table
+from lead_assets.defs.metadata.tables import MAX_TABLE_ROWS, rejection_table, table
 
 
 def test_a_table_is_cut_at_fifty_rows() -> None:

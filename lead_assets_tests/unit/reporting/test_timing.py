@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lead_assets.reporting.timing import Phases
+from lead_assets.pipeline.timing import Phases
 
 
 def test_phases_add_up_even_where_one_fails() -> None:

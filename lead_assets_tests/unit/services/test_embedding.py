@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lead_assets.domain.errors import EmbeddingFailed
-from lead_assets.services.embedding import Embedder, LocalEmbedder
+from lead_assets.models.local_embedder import Embedder, LocalEmbedder
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 
 from lead_assets.domain.errors import EndpointUnavailable, SettingInvalid
 from lead_assets.domain.prices import Price, parse_prices, price_of
-from lead_assets.services import openai_endpoint
-from lead_assets.services.openai_address import OPENAI_URL, Address, address_in
-from lead_assets.services.openai_concurrency import results
-from lead_assets.services.openai_endpoint import Endpoint, InputRefused, NoAnswer, Received, retry_after_seconds
-from lead_assets.services.openai_usage import Budget, Tokens, Usage
+from lead_assets.models.openai import endpoint as openai_endpoint
+from lead_assets.models.openai.address import OPENAI_URL, Address, address_in
+from lead_assets.models.openai.concurrency import results
+from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received, retry_after_seconds
+from lead_assets.models.openai.usage import Budget, Tokens, Usage
 from lead_assets_tests.stand_ins.openai_server import EMBEDDINGS, Fault, StandIn, faults
 
 KEY = "sk-test-0123456789abcdef"

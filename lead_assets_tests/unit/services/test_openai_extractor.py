@@ -9,13 +9,14 @@ import pytest
 from lead_assets.domain.errors import EndpointUnavailable, ExtractionFailed, SettingInvalid
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.domain.prices import Price
-from lead_assets.services import openai_endpoint, openai_prompt
-from lead_assets.services.extractor import Extractor, Outcome
-from lead_assets.services.openai_address import Address
-from lead_assets.services.openai_endpoint import Endpoint
-from lead_assets.services.openai_extractor import OpenAIExtractor
-from lead_assets.services.openai_formats import Known
-from lead_assets.services.openai_usage import Usage
+from lead_assets.models.openai import endpoint as openai_endpoint
+from lead_assets.models.openai import prompt as openai_prompt
+from lead_assets.models.openai.address import Address
+from lead_assets.models.openai.endpoint import Endpoint
+from lead_assets.models.openai.extractor import OpenAIExtractor
+from lead_assets.models.openai.formats import Known
+from lead_assets.models.openai.usage import Usage
+from lead_assets.models.rules_extractor import Extractor, Outcome
 from lead_assets_tests.stand_ins.openai_server import CHAT, Fault, StandIn, faults
 from lead_assets_tests.stand_ins.openai_server.answers import extraction, shown_document
 
@@ -413,13 +414,13 @@ def test_a_mark_in_a_document_is_not_its_own() -> None:
 
 def test_the_key_is_of_the_request_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     request = ExtractionRequest(CRM, "Title", "Body")
-    key = openai_prompt.request_key(request, "m")
-    assert key == openai_prompt.request_key(ExtractionRequest(CRM, "Title", "Body"), "m")
+    key = openai_prompt.RequestKeys("m").of(request)
+    assert key == openai_prompt.RequestKeys("m").of(ExtractionRequest(CRM, "Title", "Body"))
     assert len(key) == 64
     others = {
         openai_prompt.request_key(request, "n"),
         *(
-            openai_prompt.request_key(changed, "m")
+            openai_prompt.RequestKeys("m").of(changed)
             for changed in (
                 ExtractionRequest(CRM + "!", "Title", "Body"),
                 ExtractionRequest(CRM, "Title!", "Body"),
@@ -428,7 +429,7 @@ def test_the_key_is_of_the_request_and_nothing_else(monkeypatch: pytest.MonkeyPa
         ),
     }
     monkeypatch.setattr(openai_prompt, "PROMPT_VERSION", "next")
-    others.add(openai_prompt.request_key(request, "m"))
+    others.add(openai_prompt.RequestKeys("m").of(request))
     assert len(others | {key}) == 6
 
 

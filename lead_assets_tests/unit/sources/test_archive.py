@@ -16,7 +16,7 @@ from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, to_frame
 from lead_assets.domain.errors import SourceFailed, SourceNotFound
 from lead_assets.sources.archive import MAX_LINE_BYTES, ArchiveSource
-from lead_assets.sources.source import MAX_EXAMPLES, SourceCounts
+from lead_assets.sources.base import MAX_EXAMPLES, SourceCounts
 
 GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "golden"
 

@@ -21,7 +21,7 @@ from lead_assets.sources.arctic_shift.pages import WIDE
 from lead_assets.sources.arctic_shift.queries import MAX_TEXT_CHARACTERS, other_number, search_text
 from lead_assets.sources.arctic_shift.reading import LISTING_PAGES
 from lead_assets.sources.arctic_shift.source import BATCH_DOCUMENTS, BATCH_PAGES
-from lead_assets.sources.source import Batch
+from lead_assets.sources.base import Batch
 from lead_assets_tests.conftest import comment, post
 from lead_assets_tests.stand_ins.arctic_shift_server import ArcticShiftServer, Fault
 from lead_assets_tests.stand_ins.arctic_shift_server.answers import text_query

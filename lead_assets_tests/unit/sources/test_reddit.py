@@ -15,10 +15,10 @@ from lead_assets.domain.document import Document, to_frame
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.progress import QueryProgress, StoredDocument, SubredditFacts, TreeProgress, UnreadTree
 from lead_assets.sources.archive import ArchiveSource
+from lead_assets.sources.base import Batch, SourceCounts
 from lead_assets.sources.reddit import pace as pace_module
 from lead_assets.sources.reddit.client import RedditClient, RedditCredentials
 from lead_assets.sources.reddit.source import Reading, RedditSource
-from lead_assets.sources.source import Batch, SourceCounts
 from lead_assets_tests.stand_ins.reddit_server import Corpus, Fault, RedditServer
 from lead_assets_tests.stand_ins.reddit_server.answers import Answer, answer, refusal
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.failures import RunBudgetSpent
 from lead_assets.sources.reddit.pace import LONGEST_BLOCK_SECONDS, LONGEST_WAIT_SECONDS, Pace
-from lead_assets.sources.source import SourceCounts
 
 
 @dataclass

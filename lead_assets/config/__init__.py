@@ -1,0 +1,1 @@
+"""What a user sets: the environment and the campaign files."""

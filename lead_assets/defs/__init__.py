@@ -1,0 +1,1 @@
+"""All that imports Dagster, and nothing else: assets, checks, jobs, sensors, resources, and what they report."""

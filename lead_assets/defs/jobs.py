@@ -1,0 +1,87 @@
+"""The jobs: the whole graph for one campaign, the same for backfills, and the weekly sweep of what was deleted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from lead_assets.config.campaign_files import find_campaign
+from lead_assets.defs.assets.sweep import sweep_deletions
+from lead_assets.defs.campaign_asset import GROUP
+from lead_assets.defs.partitions import JOB, campaigns
+from lead_assets.defs.resources import Environment, RunSettings
+from lead_assets.domain.backfill import CONTENT_TAG, content_digest
+from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError, SourceNotFound
+
+BACKFILL_JOB = "campaign_backfill"
+SWEEP_JOB = "deletion_sweep"
+EVERY_MONDAY_MORNING = "0 4 * * 1"
+
+
+def launchpad_config(campaign_id: str) -> dict[str, Any]:
+    """The run config that the launchpad is filled with: every setting as it is in force for the campaign."""
+    try:
+        settings = RunSettings().brief(campaign_id).settings.model_dump(by_alias=True)
+    except LeadAssetsError:
+        settings = {}  # the run itself says what is wrong with the campaign
+    return {"resources": {"run_settings": {"config": settings}}}
+
+
+# Independent assets gain nothing from processes of their own, and starting one takes longer than most of them:
+# a run is one process, and campaigns run side by side.
+campaign_job = dg.define_asset_job(
+    JOB,
+    selection=dg.AssetSelection.groups(GROUP),
+    config=dg.PartitionedConfig(partitions_def=campaigns, run_config_for_partition_key_fn=launchpad_config),
+    executor_def=dg.in_process_executor,
+    description=(
+        "Find leads for one campaign: crawl, index, embed, rank, extract, persist.\n\n"
+        "To change thresholds for one run: Materialize all ▾, Open launchpad, choose the campaign; all its settings "
+        "are in the editor. What a run changes in the stored leads stays until the next run."
+    ),
+)
+
+
+def content_tag(campaign_id: str) -> Mapping[str, str]:
+    """The tag of a run of a backfill that says which content of the campaign's file it was for."""
+    try:
+        return {CONTENT_TAG: content_digest(find_campaign(Environment.read().campaigns, campaign_id))}
+    except CampaignInvalid:
+        return {}  # the run itself says what is wrong with the campaign
+
+
+# A backfill of a job gives its runs each partition's own config and, only where that is empty, the config that came
+# with the backfill: `campaign_job`, whose launchpad is filled with every setting, would not hear of --source or --set.
+campaign_backfill = dg.define_asset_job(
+    BACKFILL_JOB,
+    selection=dg.AssetSelection.groups(GROUP),
+    config=dg.PartitionedConfig(
+        partitions_def=campaigns,
+        run_config_for_partition_key_fn=lambda _: {},
+        tags_for_partition_key_fn=content_tag,
+    ),
+    executor_def=dg.in_process_executor,
+    description=(
+        "The graph of `campaign_job`, for `lead-assets backfill`: what a backfill changes (source, archive, day, "
+        "settings) counts for all its campaigns, and everything else is as each campaign's file says."
+    ),
+)
+
+
+@dg.job(
+    name=SWEEP_JOB,
+    executor_def=dg.in_process_executor,
+    description="Remove from every store what was deleted or removed on Reddit.",
+)
+def deletion_sweep() -> None:
+    sweep_deletions()
+
+
+@dg.schedule(job=deletion_sweep, cron_schedule=EVERY_MONDAY_MORNING, default_status=dg.DefaultScheduleStatus.RUNNING)
+def weekly_deletion_sweep() -> dg.RunRequest | dg.SkipReason:
+    """Reddit's terms ask for it wherever its content is kept; without credentials nobody can be asked."""
+    try:
+        _ = Environment.read().reddit
+    except SourceNotFound as error:
+        return dg.SkipReason(str(error))
+    return dg.RunRequest()

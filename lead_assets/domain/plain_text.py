@@ -1,0 +1,32 @@
+"""Text of strangers as plain text: no entities, no control characters, of a bounded length; and never an error."""
+
+import html
+import re
+
+MOST_ESCAPED = 12
+"""Characters of source for one of text: ``&amp;#x200B;`` is the longest entity that Reddit's own editor makes."""
+# Control characters and lone surrogates: PostgreSQL refuses some, terminals obey others, none is text.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_NUMBER_TOO_LONG = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
+"""No character has so long a number. ``html.unescape`` raises ValueError at more than 4,300 digits."""
+
+
+def unescaped(text: str) -> str:
+    """``text`` with its HTML entities as characters, also where they were escaped twice, as dumps have them.
+
+    A numeric entity that is too long to name a character becomes U+FFFD.
+    """
+    for _ in range(2):
+        if "&" not in text:
+            break
+        text = html.unescape(_NUMBER_TOO_LONG.sub("\ufffd", text))
+    return text
+
+
+def clean(text: object, limit: int) -> str:
+    """``text`` as printable text of at most ``limit`` characters; anything that is not text is empty."""
+    if not isinstance(text, str):
+        return ""
+    # Cut before the costlier steps: a hostile post may be megabytes long. Entities only shrink.
+    plain = unescaped(text[: limit * MOST_ESCAPED]).replace("\r\n", "\n").replace("\r", "\n")
+    return _UNPRINTABLE.sub("", plain).strip()[:limit].rstrip()

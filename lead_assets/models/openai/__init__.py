@@ -1,0 +1,1 @@
+"""Embedding and reading behind an OpenAI-compatible endpoint."""

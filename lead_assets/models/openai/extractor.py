@@ -1,0 +1,390 @@
+"""Reading candidates with a model behind an OpenAI-compatible endpoint.
+
+What belongs here: asking, asking again, caps, and what counts as an answer. What does not: the prompt
+(``openai_prompt``), formats (``openai_formats``), trying again (``openai_endpoint``), or
+grounding (``domain.extraction``).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from lead_assets.domain.errors import EndpointUnavailable, ExtractionFailed, SettingInvalid
+from lead_assets.domain.extraction import Extraction, ExtractionRequest
+from lead_assets.models.openai import prompt as prompt
+from lead_assets.models.openai.concurrency import results
+from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received, Stopped
+from lead_assets.models.openai.formats import KNOWN, Dialect, Known, is_json_object, json_object_in
+from lead_assets.models.openai.tokens import count_tokens, encodable
+from lead_assets.models.openai.usage import Budget, Tokens
+from lead_assets.models.rules_extractor import Outcome
+
+MOST_FAILURES_IN_A_ROW = 5
+"""After so many documents in a row that were not read, it is found out whether that is their fault."""
+HARMLESS = ExtractionRequest("A product.", "A short text.", "")
+"""What an endpoint that does not read this reads nothing."""
+RAW_KEPT_CHARACTERS = 4_000
+COMPLAINT_CHARACTERS = 400
+OVERHEAD_TOKENS = 200
+"""What an endpoint may add to a request of its own, for estimating the most that it can cost."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came for a request: the extraction, or why it is none and what was said instead."""
+
+    extraction: Extraction | None
+    raw: str
+    complaint: str = ""
+    is_final: bool = False
+
+
+@dataclass
+class _Spent:
+    """What one document took, over all its requests."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+    def add(self, tokens: Tokens, cost: float | None) -> None:
+        self.input_tokens += tokens.input or 0
+        self.output_tokens += tokens.output or 0
+        self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
+
+
+@dataclass(frozen=True)
+class _Job:
+    position: int
+    request: ExtractionRequest
+    most_usd: float
+
+
+@dataclass(frozen=True)
+class _Done:
+    """``outcome`` is None where a cap did not let the document be read; ``unanswered``: not the model's doing."""
+
+    position: int
+    outcome: Outcome | None
+    unanswered: bool = False
+
+
+class _CapReached(Exception):
+    """Asking on would exceed a cap of the run."""
+
+
+class OpenAIExtractor:
+    """Reads documents, several at once, each in its own request. The caps hold for one instance: make one for a run."""
+
+    name = "openai"
+    is_free = False
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        concurrency: int = 8,
+        max_calls: int = 0,
+        max_cost_usd: float = 0.0,
+        max_document_tokens: int = prompt.MAX_DOCUMENT_TOKENS,
+        max_output_tokens: int = 1500,
+        known: Known = KNOWN,
+    ) -> None:
+        """Nothing is sent yet; a cap of 0 is none.
+
+        Raises:
+            SettingInvalid: there is a cap on cost, and nobody knows what the model costs.
+        """
+        self._endpoint = endpoint
+        self._concurrency = concurrency
+        self._budget = Budget(max_calls, max_cost_usd)
+        self._max_document, self._max_output = max_document_tokens, max_output_tokens
+        self._keys = prompt.RequestKeys(endpoint.model, max_document_tokens)
+        self._known = known
+        if self._budget.caps_cost and endpoint.usage.price is None:
+            raise SettingInvalid(
+                f"LLM_MAX_COST_PER_RUN is set, but the price of {endpoint.model} is unknown; set MODEL_PRICES to "
+                f'{{"{endpoint.model}": [dollars per million tokens in, and out]}}, or use LLM_MAX_CALLS_PER_RUN.'
+            )
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._endpoint.model
+
+    def metadata(self) -> dict[str, Any]:
+        """What was asked of the endpoint so far."""
+        return self._endpoint.usage.metadata()
+
+    def close(self) -> None:
+        """Close connections."""
+        self._endpoint.close()
+
+    def accepted_keys(self, request: ExtractionRequest) -> tuple[str, ...]:
+        """The key of the request: nothing stands in for a model's own answer."""
+        return (self._keys.of(request),)
+
+    def keys_basis(self, product: str) -> str:
+        """Hash of all that the keys depend on but the document."""
+        return self._keys.basis(product)
+
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
+        """The outcome of each request with its position, as they come; those that a cap postpones have none.
+
+        The first are asked first. Where nothing is known of the endpoint, one document is read alone, so that a wrong
+        key or an unknown format costs one request and not as many as run at once.
+
+        Raises:
+            EndpointUnavailable: no further document would be read; the outcomes that came before are good.
+        """
+        waiting = _Waiting(self, requests)
+        held: list[_Done] = []
+        broken: EndpointUnavailable | None = None
+        for done in results(waiting.take, self._read, self._concurrency, self._endpoint.stopping):
+            waiting.one_done()
+            if done.outcome is None:
+                continue
+            if not done.unanswered:
+                # The endpoint works: what failed before was the documents' fault.
+                yield from _positioned(held)
+                held.clear()
+                yield done.position, done.outcome
+                continue
+            if broken is None:
+                held.append(done)
+            if len(held) >= MOST_FAILURES_IN_A_ROW:
+                blamed, broken = self._judged(held)
+                held.clear()
+                yield from _positioned(blamed)
+                if broken is not None:
+                    # What is under way may still be answered, and is paid for.
+                    waiting.end()
+                    self._endpoint.stopping.set()
+        if held and broken is None:
+            self._endpoint.stopping.clear()
+            blamed, broken = self._judged(held)
+            yield from _positioned(blamed)
+        if broken is not None:
+            raise broken
+
+    def _judged(self, held: list[_Done]) -> tuple[list[_Done], EndpointUnavailable | None]:
+        """Those of ``held`` whose own fault it is that they were not read; the error where it is the endpoint's.
+
+        Nobody is blamed where a cap does not let us find out.
+        """
+        asked = prompt.messages(HARMLESS)
+        most = self._most_usd(asked)
+        if not self._budget.reserve(most):
+            return [], None
+        try:
+            self._ask(asked, self._known.of(self._endpoint.address.url, self.model), most, _Spent())
+        except (_CapReached, Stopped):
+            return [], None
+        except EndpointUnavailable as error:
+            return [], error
+        except (InputRefused, NoAnswer) as error:
+            many = f"{len(held)} documents in a row" if len(held) > 1 else "a document"
+            return [], EndpointUnavailable(
+                f"{self._endpoint.address.url} did not read {many}, nor a harmless text ({error}); look at the "
+                f"server, LLM_MODEL and {self._endpoint.address.url_setting}, and run again."
+            )
+        return list(held), None
+
+    def is_known(self) -> bool:
+        """Whether an answer of this endpoint has validated in this process."""
+        return self._known.of(self._endpoint.address.url, self.model).proven
+
+    def reserve(self, request: ExtractionRequest) -> float | None:
+        """Reserve the first call for a document: the most US dollars that it can cost; None where a cap forbids it."""
+        most = self._most_usd(prompt.messages(request, self._max_document)) if self._budget.caps_cost else 0.0
+        return most if self._budget.reserve(most) else None
+
+    def _most_usd(self, asked: list[prompt.Message]) -> float:
+        price = self._endpoint.usage.price
+        if price is None or not self._budget.caps_cost:
+            return 0.0
+        texts = [prompt.schema_text(), prompt.schema_text(), *(message["content"] for message in asked)]
+        tokens = sum(count_tokens(text, prompt.ENCODING) for text in texts) + OVERHEAD_TOKENS
+        return price.of(tokens, self._max_output)
+
+    def _read(self, job: _Job) -> _Done:
+        """Read one document; its first call is reserved."""
+        spent = _Spent()
+        try:
+            answer = self._conversation(job, spent)
+        except (Stopped, _CapReached):
+            return _Done(job.position, None)
+        except (InputRefused, NoAnswer) as error:
+            failure = ExtractionFailed(f"The endpoint did not read it ({error}).")
+            by_filter = isinstance(error, InputRefused) and error.by_filter
+            return _Done(job.position, _outcome(failure, None, spent), unanswered=not by_filter)
+        if answer.extraction is not None:
+            return _Done(job.position, _outcome(answer.extraction, None, spent))
+        failure = ExtractionFailed(answer.complaint)
+        return _Done(job.position, _outcome(failure, answer.raw[:RAW_KEPT_CHARACTERS], spent))
+
+    def _conversation(self, job: _Job, spent: _Spent) -> _Answer:
+        """Ask; where the answer does not validate, ask once more with what is wrong with it."""
+        first = prompt.messages(job.request, self._max_document)
+        dialect = self._known.of(self._endpoint.address.url, self.model)
+        dialect, answer = self._ask(first, dialect, job.most_usd, spent)
+        if answer.extraction is not None or answer.is_final:
+            return answer
+        if not dialect.proven and not is_json_object(answer.raw):
+            # It took the format and did not heed it: show the schema instead.
+            dialect = dialect.showing_schema()
+        again = prompt.asked_again(first, answer.raw, answer.complaint)
+        most = self._most_usd(again)
+        if not self._budget.reserve(most):
+            return answer
+        try:
+            return self._ask(again, dialect, most, spent)[1]
+        except (_CapReached, Stopped, EndpointUnavailable, InputRefused, NoAnswer):
+            # The first answer is paid for: it is kept. Where the endpoint ends here, the next document says so.
+            return answer
+
+    def _ask(
+        self, asked: list[prompt.Message], dialect: Dialect, most_usd: float, spent: _Spent
+    ) -> tuple[Dialect, _Answer]:
+        """One answer to ``asked``, in the best format that the endpoint takes; its first call is reserved."""
+        while True:
+            try:
+                received = self._send(asked, dialect, most_usd, spent)
+            except InputRefused as refusal:
+                simpler = None if refusal.too_long or refusal.by_filter else dialect.after_refusal(str(refusal))
+                if simpler is None:
+                    raise
+                dialect = simpler
+                if not self._budget.reserve(most_usd):
+                    raise _CapReached from None
+                continue
+            answer = _answer_in(received, dialect, self._endpoint.scrubbed)
+            if answer.extraction is not None:
+                self._known.works(self._endpoint.address.url, self.model, dialect)
+            return dialect, answer
+
+    def _send(self, asked: list[prompt.Message], dialect: Dialect, most_usd: float, spent: _Spent) -> Received:
+        """Send a reserved call; each repetition reserves another. What surely cost nothing is given back."""
+
+        def before_repeating(failed: NoAnswer) -> None:
+            if failed.is_free:
+                self._budget.settle(most_usd, 0.0)
+            if not self._budget.reserve(most_usd):
+                raise _CapReached
+
+        try:
+            received = self._endpoint.send(
+                lambda client: dialect.send(client, self.model, asked, self._max_output), before_repeating
+            )
+        except Stopped:
+            self._budget.give_back(most_usd)
+            raise
+        except (InputRefused, NoAnswer) as error:
+            if isinstance(error, InputRefused) or error.is_free:
+                self._budget.settle(most_usd, 0.0)
+            raise
+        tokens = Tokens.of(received.body)
+        cost = self._endpoint.usage.used(tokens)
+        spent.add(tokens, cost)
+        self._budget.settle(most_usd, cost)
+        return received
+
+
+class _Waiting:
+    """The documents that are still to be read, in order, and whether one may start now."""
+
+    def __init__(self, extractor: OpenAIExtractor, requests: Sequence[ExtractionRequest]) -> None:
+        self._extractor = extractor
+        self._todo = list(enumerate(requests))[::-1]
+        self._done = 0
+
+    def one_done(self) -> None:
+        self._done += 1
+
+    def end(self) -> None:
+        """None of the others is to start."""
+        self._todo.clear()
+
+    def take(self, under_way: int) -> _Job | None:
+        """The next document, if there is one and a cap and the endpoint allow it."""
+        if not self._todo or (under_way and not self._done and not self._extractor.is_known()):
+            return None
+        position, request = self._todo[-1]
+        most = self._extractor.reserve(request)
+        if most is None:
+            if not under_way:
+                # Nothing can be given back any more: this one and all after it are left for the next run.
+                self.end()
+            return None
+        self._todo.pop()
+        return _Job(position, request, most)
+
+
+def _positioned(held: list[_Done]) -> Iterator[tuple[int, Outcome]]:
+    for done in held:
+        assert done.outcome is not None
+        yield done.position, done.outcome
+
+
+def _outcome(result: Extraction | ExtractionFailed, raw: str | None, spent: _Spent) -> Outcome:
+    return Outcome(result, raw, spent.input_tokens, spent.output_tokens, spent.cost_usd)
+
+
+def _answer_in(received: Received, dialect: Dialect, scrubbed: Callable[[str], str]) -> _Answer:
+    """What an answer says; one that does not validate keeps what was said, and says what is wrong with it.
+
+    ``scrubbed`` takes the key out of what was said.
+    """
+    choice = _first_choice(received.body)
+    message = choice.get("message")
+    message = message if isinstance(message, Mapping) else {}
+    content = message.get("content")
+    raw = encodable(scrubbed(content)) if isinstance(content, str) else ""
+    if refusal := message.get("refusal"):
+        return _Answer(None, encodable(scrubbed(str(refusal))), "The model declined to read it.", is_final=True)
+    if choice.get("finish_reason") == "content_filter":
+        return _Answer(None, raw, "The endpoint's content filter stopped the answer.", is_final=True)
+    if choice.get("finish_reason") == "length":
+        return _Answer(None, raw, "The answer was cut off at LLM_MAX_OUTPUT_TOKENS; be shorter.")
+    if not raw:
+        return _Answer(None, raw, "The answer was empty.")
+    try:
+        return _Answer(_validated(raw, dialect), raw)
+    except ValidationError as error:
+        return _Answer(None, raw, _complaint(error))
+
+
+def _validated(raw: str, dialect: Dialect) -> Extraction:
+    # Here and not by the client's own parser, whose error forgets what was said and what it cost.
+    text = raw if dialect.mode == "parse" else json_object_in(raw)
+    return _without_our_words(Extraction.model_validate_json(text))
+
+
+def _without_our_words(extraction: Extraction) -> Extraction:
+    """Free text that tells the instructions says nothing of the document."""
+    update: dict[str, Any] = {}
+    if prompt.repeats_instructions(extraction.summary):
+        update["summary"] = ""
+    if extraction.pain_point and prompt.repeats_instructions(extraction.pain_point):
+        update["pain_point"] = None
+    return extraction.model_copy(update=update) if update else extraction
+
+
+def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else {}
+    return first if isinstance(first, Mapping) else {}
+
+
+def _complaint(error: ValidationError) -> str:
+    """What is wrong, without what was said: that is the model's text and may be the document's."""
+    found = [f"{_place(each)}: {each['msg']}" for each in error.errors(include_input=False, include_url=False)]
+    return f"{'; '.join(found)[:COMPLAINT_CHARACTERS]}."
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "a further field"
+    return ".".join(map(str, error["loc"])) or "the answer"

@@ -1,0 +1,117 @@
+"""How an endpoint is asked for JSON: what it can do is found out by asking, and remembered while the process lives.
+
+Best first: the schema through the client's ``parse`` (strict), the schema without strictness, a JSON object with the
+schema beside it, a JSON object, and plain text. Finding out costs at most a few refused requests, which nobody bills.
+"""
+
+import dataclasses
+import json
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+import openai
+
+from lead_assets.domain.extraction import Extraction
+from lead_assets.models.openai.prompt import Message, schema, with_schema
+
+Mode = Literal["parse", "json_schema", "json_object_schema", "json_object", "text"]
+MODES: tuple[Mode, ...] = ("parse", "json_schema", "json_object_schema", "json_object", "text")
+
+_ABOUT_FORMAT = re.compile(r"response_format|json_schema|json_object|json mode|schema|grammar|guided|structured", re.I)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How requests to one model of one endpoint look. ``proven``: an answer of this kind has validated."""
+
+    mode: Mode = "parse"
+    output_limit: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    temperature: bool = True
+    proven: bool = False
+
+    def after_refusal(self, message: str) -> "Dialect | None":
+        """What to try where the endpoint refused a request with ``message``; None where the format is not to blame."""
+        if self.temperature and "temperature" in message:
+            return dataclasses.replace(self, temperature=False)
+        if self.output_limit in message:
+            other = "max_tokens" if self.output_limit == "max_completion_tokens" else "max_completion_tokens"
+            # Each names the other in its refusal; the one that was sent is the one to drop.
+            return None if self.proven else dataclasses.replace(self, output_limit=other)
+        if not self.proven or _ABOUT_FORMAT.search(message):
+            return self.simpler()
+        return None
+
+    def simpler(self) -> "Dialect | None":
+        """The next simpler way; None after the last."""
+        at = MODES.index(self.mode) + 1
+        return dataclasses.replace(self, mode=MODES[at], proven=False) if at < len(MODES) else None
+
+    def showing_schema(self) -> "Dialect":
+        """This way, or the first simpler one that has the schema in the prompt."""
+        shown = max(MODES.index(self.mode), MODES.index("json_object_schema"))
+        return dataclasses.replace(self, mode=MODES[shown])
+
+    def send(self, client: openai.OpenAI, model: str, asked: list[Message], max_output_tokens: int) -> httpx.Response:
+        """Send one request; the response as it came."""
+        chat: Any = client.chat.completions.with_raw_response
+        options: dict[str, Any] = {"model": model, self.output_limit: max_output_tokens}
+        if self.temperature:
+            options["temperature"] = 0
+        if self.mode == "parse":
+            return chat.parse(messages=asked, response_format=Extraction, **options).http_response
+        if self.mode == "json_schema":
+            options["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "Extraction", "schema": schema()},
+            }
+            return chat.create(messages=asked, **options).http_response
+        if self.mode == "json_object_schema":
+            options["response_format"] = {"type": "json_object", "schema": schema()}
+        elif self.mode == "json_object":
+            options["response_format"] = {"type": "json_object"}
+        return chat.create(messages=with_schema(asked), **options).http_response
+
+
+class Known:
+    """The dialects that were found out, by endpoint and model; shared by threads and runs of a process."""
+
+    def __init__(self) -> None:
+        """Nothing is known."""
+        self._dialects: dict[tuple[str, str], Dialect] = {}
+        self._lock = threading.Lock()
+
+    def of(self, url: str, model: str) -> Dialect:
+        """The dialect to begin with."""
+        with self._lock:
+            return self._dialects.get((url, model), Dialect())
+
+    def works(self, url: str, model: str, dialect: Dialect) -> None:
+        """An answer in ``dialect`` has validated."""
+        if not dialect.proven:
+            with self._lock:
+                self._dialects[url, model] = dataclasses.replace(dialect, proven=True)
+
+    def forget(self) -> None:
+        """Know nothing."""
+        with self._lock:
+            self._dialects.clear()
+
+
+KNOWN = Known()
+
+
+def json_object_in(text: str) -> str:
+    """The JSON object in what a model said around it; the text itself where there is none."""
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else text
+
+
+def is_json_object(text: str) -> bool:
+    """Whether ``text`` is one JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,1 @@
+"""The steps, one module each, in plain Python: called the same way by assets, commands and benchmarks."""
