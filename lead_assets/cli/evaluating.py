@@ -10,9 +10,9 @@ from rich.table import Table
 from lead_assets.cli.running import assigned, set_option, told_if_the_database_is_lost
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, opened_database, opened_index
 from lead_assets.config.environment import Environment
-from lead_assets.config.golden_files import read_golden
 from lead_assets.domain.evaluation import METRICS, mean
 from lead_assets.pipeline.evaluate import Conditions, evaluate, remove_abandoned
+from lead_assets.pipeline.golden_files import read_golden
 from lead_assets.pipeline.run_context import parse_day
 from lead_assets.storage.evaluations import new_id
 

@@ -18,7 +18,6 @@ import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.config.environment import Environment
-from lead_assets.config.golden_files import GoldenFile
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import EvaluationFailed, LeadAssetsError, RunInterrupted
 from lead_assets.domain.evaluation import Golden, Metrics, measure, recall_by_step
@@ -28,6 +27,7 @@ from lead_assets.domain.scoring import asking_phrases, telling_phrases, text_has
 from lead_assets.domain.settings import Layer, resolve
 from lead_assets.pipeline import crawl, embed, rank
 from lead_assets.pipeline import index as index_step
+from lead_assets.pipeline.golden_files import GoldenFile
 from lead_assets.pipeline.run_context import RunContext, parse_day
 from lead_assets.pipeline.step import Stores, run_step
 from lead_assets.search.typesense import SearchIndex
