@@ -39,7 +39,7 @@ from lead_assets.domain.errors import DatabaseUnavailable, InvalidInput, RunFail
 from lead_assets.domain.funnel import funnel_steps
 from lead_assets.pipeline.connect import require_source
 from lead_assets.pipeline.run_context import resolve_run, run_options
-from lead_assets.storage.statistics import read_funnel
+from lead_assets.storage.statistics import read_funnel, read_stage_runs
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
 
@@ -132,12 +132,13 @@ def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
         with dg.DagsterInstance.get() as instance:
             assert campaigns.name is not None
             instance.add_dynamic_partitions(campaigns.name, [campaign_id])
-            this_run, warnings = _execute(instance, campaign_id, run_id, checked)
+            shown, warnings = _execute(instance, campaign_id, run_id, checked)
         with opened_database() as database, database.connect() as connection:
+            counts = read_stage_runs(connection, campaign_id, run_id)
             return {
                 "campaign": campaign_id,
                 "run_id": run_id,
-                "this_run": this_run,
+                "this_run": {asset: shown[asset] | counts[asset] for asset in STAGES},
                 "warnings": warnings,
                 "funnel": read_funnel(connection, campaign_id),
             }
@@ -180,14 +181,14 @@ def _converted(name: str, value: Any, annotation: str) -> Any:
 def _execute(
     instance: dg.DagsterInstance, campaign_id: str, run_id: str, config: Mapping[str, Any]
 ) -> tuple[dict[str, dict[str, int]], list[str]]:
-    """Run the job with a live display; returns this run's counts by asset, and its warnings."""
+    """Run the job with a live display; returns the numbers that each asset shows, and the run's warnings."""
     display = StageDisplay(campaign_id)
     result = execute_shown(defs.resolve_job_def(JOB), instance, campaign_id, config, display, run_id)
     if display.interrupted:
         raise RunInterrupted("Interrupted; what was committed stays. Run again to go on.")
     if not result.success:
         raise RunFailed(f"{display.failure or 'The run failed.'} (run {run_id}; details: lead-assets dev)")
-    return {name: _counts(result, name) for name in STAGES}, display.warnings
+    return {name: _shown(result, name) for name in STAGES}, display.warnings
 
 
 def execute_shown(
@@ -220,8 +221,8 @@ def execute_shown(
     return result
 
 
-def _counts(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, int]:
-    """The whole numbers of an asset's materialization: what this run did."""
+def _shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, int]:
+    """The whole numbers of an asset's materialization, which leaves out counts of zero."""
     (event,) = result.asset_materializations_for_node(asset)
     values = {name: value.value for name, value in event.metadata.items()}
     return {name: value for name, value in values.items() if type(value) is int and name != "dagster/row_count"}
@@ -237,11 +238,11 @@ def idleness(this_run: Mapping[str, Mapping[str, int]]) -> str | None:
         "extracted_leads": ("extracted", "failed"),
         "leads": ("leads_new", "leads_gone"),
     }
-    if any(this_run[asset].get(name) for asset, names in work.items() for name in names):
+    if any(this_run[asset][name] for asset, names in work.items() for name in names):
         return None
-    if not this_run["crawled_documents"].get("records_read"):
+    if not this_run["crawled_documents"]["records_read"]:
         return "The source is empty: there was nothing to crawl."
-    if not this_run["crawled_documents"].get("matched"):
+    if not this_run["crawled_documents"]["matched"]:
         return "No record of the source matches the campaign's keywords: nothing was crawled."
     return "Nothing new to do: everything was crawled, read and stored before."
 

@@ -87,10 +87,10 @@ def campaign_asset(
 
 
 def _metadata(report: StepReport, phases: Phases, drawn: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:
-    """What matters first; counts of zero are left out."""
+    """What matters first; counts of zero and empty tables are left out, and are in the table ``stage_runs``."""
     counts = {name: count for name, count in report.counts.items() if count}
-    details = {name: as_metadata(value) for name, value in report.details.items() if value not in ({}, [], 0, "", None)}
-    return {"dagster/row_count": report.row_count, **counts, **drawn, **details, **phases.metadata()}
+    details = {name: as_metadata(value) for name, value in report.details.items() if value not in ({}, [])}
+    return {**drawn, "dagster/row_count": report.row_count, **counts, **details, **phases.metadata()}
 
 
 def _table_metadata(table: sa.Table | None) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from lead_assets.domain.funnel import funnel_steps
 from lead_assets.domain.scoring import relevance
 from lead_assets.pipeline.step import Step, StepContext, StepReport
 from lead_assets.storage.extractions import read_current
-from lead_assets.storage.leads import qualified_ids, read_qualified, write_extracted
-from lead_assets.storage.statistics import read_funnel
+from lead_assets.storage.leads import read_qualified, write_extracted
+from lead_assets.storage.schema import qualified_leads
+from lead_assets.storage.statistics import count_rows, read_funnel
 
 MOST_SHOWN = 10
 
@@ -19,19 +20,18 @@ def run(context: StepContext) -> StepReport:
     """Write the answers that count into ``leads``, and clear those of other documents."""
     campaign_id = context.campaign_id
     with context.session.transaction() as connection:
-        before = qualified_ids(connection, campaign_id)
         with context.phases.measured("write"):
-            write_extracted(connection, campaign_id, lead_rows(connection, campaign_id))
-        after = qualified_ids(connection, campaign_id)
+            changes = write_extracted(connection, campaign_id, lead_rows(connection, campaign_id))
+        stored = count_rows(connection, qualified_leads, campaign_id)
         funnel = funnel_steps(read_funnel(connection, campaign_id))
         best = to_rows(read_qualified(connection, campaign_id, limit=MOST_SHOWN))
-    counts = {"leads_stored": len(after), "leads_new": len(after - before), "leads_gone": len(before - after)}
+    counts = {"leads_stored": stored, "leads_new": changes.new, "leads_gone": changes.gone}
     shown = ("relevance_score", "reddit_id", "subreddit", "reddit_url")
     return StepReport(
-        row_count=len(after),
+        row_count=stored,
         counts=counts,
         details={"best_leads": [{name: row[name] for name in shown} for row in best], "funnel": funnel},
-        drawn=funnel if after != before else None,
+        drawn=funnel if any(changes) else None,
     )
 
 

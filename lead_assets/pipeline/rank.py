@@ -85,7 +85,7 @@ def _report(context: StepContext, ranking: "Ranking", settings: Settings, log: R
             "funnel": funnel,
             "best_candidates": to_rows(best[shown].round(4)),
             "rejected_examples": rejection_examples(ranking.rejected),
-            "rejected_again": {gate.name: ranking.outcomes.stats[gate.name].rejected for gate in REJUDGING_GATES},
+            "rejudged": {gate.name: ranking.outcomes.stats[gate.name].rejected for gate in REJUDGING_GATES},
             "model": ranking.model,
             "weights": settings.weights.model_dump(),
             "rejection_log": log.path if not log.failure else log.state,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
@@ -42,11 +42,19 @@ def write_stubs(connection: sa.Connection, campaign_id: str, model: str) -> int:
     return connection.execute(statement).rowcount
 
 
-def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> None:
+class LeadChanges(NamedTuple):
+    """How many leads a write added and took away."""
+
+    new: int
+    gone: int
+
+
+def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> LeadChanges:
     """Fill in ``extracted_data`` and ``relevance_score`` of ``rows`` and clear those of all other leads.
 
     ``rows`` have ``campaign_id, reddit_id, extracted_data, relevance_score``. Rows that say what is stored already are
-    left alone.
+    left alone. Returns how many leads are new and gone by what was persisted before: also those that a ranking or a
+    reading since then has taken away.
     """
     stored = {
         reddit_id: (data, relevance)
@@ -69,6 +77,9 @@ def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[
     )
     if obsolete:
         connection.execute(clearing, {"ids": obsolete})
+    before = {reddit_id for reddit_id, (data, _) in stored.items() if data["is_lead"]}
+    after = {row["reddit_id"] for row in rows if row["extracted_data"]["is_lead"]}
+    return LeadChanges(new=len(after - before), gone=len(before - after))
 
 
 def read_qualified(
@@ -110,12 +121,6 @@ def read_qualified(
             lower | ((qualified_leads.c.relevance_score == score) & (qualified_leads.c.reddit_id > reddit_id))
         )
     return read_frame(connection, query)
-
-
-def qualified_ids(connection: sa.Connection, campaign_id: str) -> set[str]:
-    """The fullnames of a campaign's qualified leads."""
-    query = sa.select(qualified_leads.c.reddit_id).where(qualified_leads.c.campaign_id == campaign_id)
-    return set(connection.scalars(query))
 
 
 def read_other_places(connection: sa.Connection, campaign_id: str, reddit_id: str) -> list[dict[str, Any]]:

@@ -34,6 +34,14 @@ def write_stage_run(
     upsert(connection, stage_runs, [row], touch="finished_at")
 
 
+def read_stage_runs(connection: sa.Connection, campaign_id: str, run_id: str) -> dict[str, dict[str, int]]:
+    """What run ``run_id`` did for a campaign, by asset: every count, zeros among them."""
+    query = sa.select(stage_runs.c.asset, stage_runs.c.counts).where(
+        stage_runs.c.campaign_id == campaign_id, stage_runs.c.run_id == run_id
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
 def write_gate_stats(
     connection: sa.Connection, campaign_id: str, run_id: str, tallies: Mapping[str, GateStats]
 ) -> dict[str, GateStats]:

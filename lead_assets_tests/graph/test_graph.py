@@ -223,7 +223,7 @@ class Killed(BaseException):
 def test_a_run_that_ends_while_embedding_costs_at_most_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.campaign()
     world.archive(*(asking(number) for number in range(6)))
-    monkeypatch.setattr("lead_assets.defs.assets.embed.BATCH", 2)
+    monkeypatch.setattr("lead_assets.pipeline.embed.BATCH", 2)
 
     class Dying(CountingEmbedder):
         def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -278,13 +278,13 @@ def test_a_lead_stops_being_qualified_when_its_candidate_is_no_longer_kept(world
     assert world.value("SELECT extracted_data IS NOT NULL FROM lead_assets.leads")
 
     result = world.run(only=("leads",))
-    assert metadata(result, "leads")["cleared"] == 1
+    assert metadata(result, "leads")["leads_gone"] == 1
     assert world.rows("SELECT extracted_data, relevance_score FROM lead_assets.leads") == [
         {"extracted_data": None, "relevance_score": None}
     ]
 
 
-def test_a_lead_stops_being_qualified_when_its_extraction_is_no_longer_current(world: World) -> None:
+def test_a_lead_read_for_another_product_stays_until_it_is_read_again(world: World) -> None:
     world.campaign()
     world.archive(asking())
     world.run()
@@ -292,10 +292,24 @@ def test_a_lead_stops_being_qualified_when_its_extraction_is_no_longer_current(w
     world.campaign(product="Payroll for astronauts.")
     result = world.run(only=("leads",))
 
-    assert metadata(result, "leads")["cleared"] == 1
-    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 0
+    assert (metadata(result, "leads")["leads_stored"], metadata(result, "leads")["leads_gone"]) == (1, 0)
+    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 1
     assert metadata(world.run(), "extracted_leads")["extracted"] == 1
     assert world.value("SELECT count(*) FROM lead_assets.extractions") == 2  # never overwritten
+    assert world.rows("SELECT stale FROM lead_assets.qualified_leads WHERE stale") == []
+
+
+def test_leads_that_a_ranking_takes_away_are_counted_in_the_same_run(world: World) -> None:
+    world.campaign()
+    world.archive(asking(1, score=5), asking(2, score=50))
+    first = metadata(world.run(), "leads")
+    assert (first["leads_stored"], first["leads_new"], first["leads_gone"]) == (2, 2, 0)
+
+    second = metadata(world.run(config={"MIN_ENGAGEMENT_SCORE": 10}), "leads")
+    assert (second["leads_stored"], second["leads_new"], second["leads_gone"]) == (1, 0, 1)
+
+    third = metadata(world.run(), "leads")
+    assert (third["leads_stored"], third["leads_new"], third["leads_gone"]) == (2, 1, 0)
 
 
 def test_adding_a_keyword_reads_nothing_again(world: World) -> None:

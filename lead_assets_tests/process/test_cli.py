@@ -307,7 +307,7 @@ def test_what_was_deleted_on_reddit_is_swept(ran: Shell, monkeypatch: pytest.Mon
         (["run", "../etc"], "There is no campaign '../etc'"),
         (["leads", "nobody"], "There is no campaign 'nobody'"),
         (["run", "shop_crm", "--path", "nothing.zst"], "There is no archive file at"),
-        (["run", "shop_crm", "--as-of", "yesterday"], "'yesterday' is no day"),
+        (["run", "shop_crm", "--as-of", "yesterday"], "'yesterday' is not a valid day"),
         (["run", "shop_crm", "--source", "reddit"], "needs REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET"),
         (["run", "shop_crm", "--source", "arctic_shift"], "subreddits"),
         (["sweep"], "needs REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET"),
@@ -343,7 +343,7 @@ def test_servers_that_were_never_started_are_one_sentence(tmp_path: Path, monkey
     (tmp_path / "x.yaml").write_text("name: x\nproduct: y\nkeywords: [crm]\n")
     result = CliRunner().invoke(main, ["leads", "x"], env=environment)
     assert result.exit_code == 2
-    assert result.output == "Error: No PostgreSQL is known; run `lead-assets up`, or set DATABASE_URL.\n"
+    assert result.output == "Error: No PostgreSQL is known. Run `lead-assets up`, or set DATABASE_URL.\n"
 
 
 def test_an_out_of_date_schema_is_one_sentence(ran: Shell) -> None:
@@ -362,12 +362,12 @@ def test_a_run_that_fails_says_why_and_exits_with_1(shell: Shell) -> None:
         connection.execute(sa.text("ALTER TABLE lead_assets.candidates ADD CHECK (fused_score > 2)"))
     engine.dispose()
     output = shell("run", "shop_crm", code=1).output
-    assert "Error: PostgreSQL did not do its work" in output
+    assert "Error: PostgreSQL failed" in output
     assert "Traceback" not in output
 
 
 def test_up_moves_the_index_of_all_campaigns_to_a_new_schema(ran: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lead_assets.services import search
+    from lead_assets.search import typesense as search
 
     monkeypatch.setattr(search, "FIELDS", (*search.FIELDS, {"name": "extra", "type": "string", "optional": True}))
     output = ran("up").output

@@ -261,4 +261,4 @@ def test_a_golden_file_without_documents_says_how_to_give_them(shell: Shell) -> 
     path = shell.golden().rename(shell.folder / "other.json")
     assert "give it with --archive FILE" in shell("evaluate", path, code=2).output
     assert "There is no archive file at" in shell("evaluate", path, "--archive", "no.ndjson", code=2).output
-    assert "There is no setting NO" in shell("evaluate", shell.golden(), "--set", "NO=1", code=2).output
+    assert "there is no setting 'NO'" in shell("evaluate", shell.golden(), "--set", "NO=1", code=2).output

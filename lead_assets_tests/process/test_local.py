@@ -377,7 +377,7 @@ def test_an_ordinary_user_needs_nothing_special() -> None:
     home = folder / "home"
     code = (
         "import sys; from pathlib import Path; from lead_assets import servers; home = Path(sys.argv[1]);"
-        "print(embedded.up(home, typesense=False) == embedded.up(home, typesense=False), embedded.down(home))"
+        "print(servers.up(home, typesense=False) == servers.up(home, typesense=False), servers.down(home))"
     )
     try:
         done = as_nobody([sys.executable, "-c", code, str(home)])
