@@ -1,7 +1,8 @@
 #!/bin/sh
 # Take the pictures in docs/ again: leads from the command line, and asset_graph, gate_check, funnel and
 # score_distributions from a running `lead-assets dev`, with Debian's chromium.
-# Run `lead-assets demo` twice first: a ranking draws the funnel as it is then, and the first one has no leads yet.
+# Run `lead-assets demo` and `lead-assets run sample_crm --set REDDIT_DEDUP_TTL_SECONDS=0` first: a ranking draws the
+# funnel as it is then, and the first one has no leads yet; the gate's check shows examples of what its run judged.
 #
 #   docs/take_screenshots.sh [BASE_URL] [OUTPUT_FOLDER]      default: http://127.0.0.1:3000 and this script's folder
 set -eu
