@@ -34,7 +34,9 @@ def steps(document: Path, heading: str) -> list[Step]:
 
 def _of_block(text: str, in_another_terminal: bool) -> list[Step]:
     found: list[Step] = []
-    assert not in_another_terminal or text.count("\n") == 1, "a block for another terminal must have one command and no output"
+    assert not in_another_terminal or text.count("\n") == 1, (
+        "a block for another terminal must have one command and no output"
+    )
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         lines = part.rstrip("\n").split("\n")
         length = next(number for number, line in enumerate(lines, 1) if not line.endswith("\\"))
