@@ -12,6 +12,7 @@ import yaml
 
 from lead_assets.api.routes import open_router, router
 from lead_assets.cli import main
+from lead_assets.definitions import defs
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.gate_catalog import GATES
 from lead_assets.domain.settings import NAMES, Settings
@@ -106,6 +107,12 @@ def test_the_gates_are_listed_in_their_order() -> None:
     assert [name for name in re.findall(r"`(\w+)`", table) if name in names] == names
     documented = re.findall(r"^\| `\w+` \| [^|]+ \| `(\w+)` \|", read("docs/settings.md"), re.MULTILINE)
     assert list(dict.fromkeys(documented)) == names
+
+
+def test_the_assets_are_listed() -> None:
+    table = read("README.md").partition("## The graph and its gates")[2]
+    assets = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == assets
 
 
 def test_every_key_of_a_campaign_file_is_documented_and_the_example_is_valid() -> None:
