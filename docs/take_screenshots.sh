@@ -1,7 +1,8 @@
 #!/bin/sh
 # Take the pictures in docs/ again: leads from the command line, and asset_graph, gate_check, funnel and
 # score_distributions from a running `lead-assets dev`, with Debian's chromium.
-# Run `lead-assets demo` twice first: a ranking draws the funnel as it is then, and the first one has no leads yet.
+# Run `lead-assets demo` once on an empty LEAD_ASSETS_HOME first: a run that changes nothing draws no pictures, and its
+# checks have no examples.
 #
 #   docs/take_screenshots.sh [BASE_URL] [OUTPUT_FOLDER]      default: http://127.0.0.1:3000 and this script's folder
 set -eu
@@ -36,12 +37,12 @@ trap 'rm -rf "$profile"' EXIT
 sandbox=
 [ "$(id -u)" -ne 0 ] || sandbox=--no-sandbox # chromium's sandbox refuses root
 
-picture() { # file, path of the page, pixels of the picture for each pixel of the page
+picture() { # file, path of the page, size of the page, pixels of the picture for each pixel of the page
     # The page's clock is virtual: 20 s of it pass at once whenever nothing is being loaded.
     # shellcheck disable=SC2086  # $sandbox is one word or none
     timeout 120 "$browser" --headless $sandbox --disable-gpu --disable-quic --no-first-run \
         --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars \
-        --user-data-dir="$profile" --window-size=1600,900 --force-device-scale-factor="$3" \
+        --user-data-dir="$profile" --window-size="$3" --force-device-scale-factor="$4" \
         --virtual-time-budget=20000 --screenshot="$profile/$1" "$base$2" >"$profile/log" 2>&1 || true
     [ -s "$profile/$1" ] || fail "$browser could not take a picture of $base$2: $(tail -n 1 "$profile/log")"
     cp "$profile/$1" "$out/$1"
@@ -51,15 +52,14 @@ picture() { # file, path of the page, pixels of the picture for each pixel of th
 CHROMIUM=$browser "$python" "$docs/terminal_picture.py" "$out/leads.png" "$bin/lead-assets" leads "$campaign" --limit 5
 echo "$out/leads.png: $(wc -c <"$out/leads.png") bytes"
 
-picture asset_graph.png '/locations/lead_assets/asset-groups/leads/lineage' 1.5
-picture gate_check.png '/assets/crawled_documents?view=checks&checkDetail=author_karma' 1
+picture asset_graph.png '/locations/lead_assets/asset-groups/leads/lineage' 1920,900 1.25
+picture gate_check.png '/assets/crawled_documents?view=checks&checkDetail=author_karma' 1600,900 1
 
-ranked="/assets/ranked_candidates?view=partitions&partition=$campaign"
-
-opened() { # file, which of the pictures in the metadata of ranked_candidates
-    CHROMIUM=$browser "$python" "$docs/page_picture.py" "$base$ranked" "$out/$1" --click "a=[Show Markdown]#$2"
+opened() { # file, asset, which of the pictures in its metadata
+    page="$base/assets/$2?view=partitions&partition=$campaign"
+    CHROMIUM=$browser "$python" "$docs/page_picture.py" "$page" "$out/$1" --click "a=[Show Markdown]#$3"
     echo "$out/$1: $(wc -c <"$out/$1") bytes"
 }
 
-opened funnel.png 0
-opened score_distributions.png 1
+opened funnel.png leads 0
+opened score_distributions.png ranked_candidates 1

@@ -1,7 +1,7 @@
-"""The README's tour: its commands, and whether what they print is what the README shows.
+"""The tour of docs/tour.md: its commands, and whether they print what the tour shows.
 
-A fenced ``console`` block has commands after ``$ ``, each with what it prints. ``…`` stands for anything: alone on a
-line for any number of lines, else for the rest of a word or more. Trailing spaces do not count.
+A fenced ``console`` block has commands after ``$ ``, each followed by what it prints. ``…`` stands for anything: alone
+on a line for any number of lines, within a line for any text. Trailing spaces do not count.
 """
 
 import re
@@ -14,27 +14,29 @@ ANYTHING = "…"
 
 @dataclass(frozen=True)
 class Step:
-    """A command, the lines that it prints, and whether it goes on in a terminal of its own."""
+    """A command, the lines that it prints, and whether it keeps running in a terminal of its own."""
 
     command: str
     expected: tuple[str, ...]
     in_another_terminal: bool = False
 
 
-def steps(readme: Path, heading: str) -> list[Step]:
-    """The steps of a section."""
-    section = re.search(rf"^## {heading}$(.*?)^## ", readme.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert section is not None, f"{readme.name} has no section {heading}"
+def steps(document: Path, heading: str) -> list[Step]:
+    """The steps of the section under ``heading``."""
+    section = re.search(rf"^## {heading}$(.*?)^## ", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert section is not None, f"{document.name} has no section {heading}"
     fences = re.findall(r"^ *```", section[1], re.MULTILINE)
     blocks = list(_BLOCK.finditer(section[1]))
-    assert len(fences) == 2 * len(blocks), "a block of the tour is no console"
+    assert len(fences) == 2 * len(blocks), "a block of the tour is not a console block"
     assert all(block["text"].startswith("$ ") for block in blocks), "a block of the tour begins without a command"
     return [step for block in blocks for step in _of_block(block["text"], bool(block["mark"]))]
 
 
 def _of_block(text: str, in_another_terminal: bool) -> list[Step]:
     found: list[Step] = []
-    assert not in_another_terminal or text.count("\n") == 1, "a command in another terminal stands alone"
+    assert not in_another_terminal or text.count("\n") == 1, (
+        "a block for another terminal must have one command and no output"
+    )
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         lines = part.rstrip("\n").split("\n")
         length = next(number for number, line in enumerate(lines, 1) if not line.endswith("\\"))
@@ -44,7 +46,7 @@ def _of_block(text: str, in_another_terminal: bool) -> list[Step]:
 
 
 def difference(step: Step, printed: str) -> str | None:
-    """The first line that is expected and not printed; None where all is as shown."""
+    """The first expected line that was not printed, or None if everything is as shown."""
     lines = [line.rstrip() for line in printed.strip("\n").split("\n")]
     for known in range(len(step.expected), -1, -1):
         # As far as the lines match, and anything after them.

@@ -21,7 +21,7 @@ archive:
   path: {path}
 """
 TEMPLATE = """\
-# A campaign of lead_assets. The file's name is its id. All keys: README.md, "Campaign files".
+# A campaign of lead_assets. The file's name is its id. All keys: docs/campaigns.md
 name: {name}
 # What is sold, in a sentence or two: it guides ranking and extraction.
 product: {product}
@@ -36,7 +36,7 @@ exclude_authors: [AutoModerator]
 # reddit needs REDDIT_CLIENT_ID, _SECRET and _USER_AGENT; arctic_shift needs subreddits; archive needs a file.
 source: {source}
 {archive}# When to run by itself while `lead-assets dev` runs: a cron line on this clock; enabled: false pauses it.
-{schedule}# Any setting of README.md, "Settings", for this campaign only.
+{schedule}# Any setting of docs/settings.md, for this campaign only.
 settings: {{}}
 """
 

@@ -220,7 +220,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
 
 def _meant(name: str) -> str:
     close = difflib.get_close_matches(name.upper(), NAMES, n=1)
-    return f"; did you mean {close[0]}?" if close else "; the names are in README.md, Settings."
+    return f"; did you mean {close[0]}?" if close else "; the names are in docs/settings.md."
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The README's tour, command by command, as a newcomer types it: what is shown there is what is printed."""
+"""The tour of docs/tour.md, typed command by command as a newcomer does: what it shows is what is printed."""
 
 import json
 import os
@@ -25,7 +25,7 @@ A_MINUTE = 60
 
 @dataclass
 class Newcomer:
-    """Somebody at a shell in the project's folder, with a second terminal."""
+    """A user at a shell in the project's folder, with a second terminal."""
 
     port: int
     folder: Path
@@ -33,7 +33,7 @@ class Newcomer:
     terminals: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def follow(self, step: Step) -> None:
-        """Do a step, and compare."""
+        """Do a step and compare what it prints."""
         if step.in_another_terminal:
             self.start(step.command)
             return
@@ -45,7 +45,7 @@ class Newcomer:
         assert missing is None, f"$ {step.command}\nprinted\n{printed}\nand not\n{missing}"
 
     def type(self, command: str) -> str:
-        """What a command prints; it succeeds."""
+        """What a command prints. It must succeed."""
         done = subprocess.run(
             ["bash", "-c", command], env=self.environment, cwd=PROJECT, capture_output=True, text=True, timeout=300
         )
@@ -53,7 +53,7 @@ class Newcomer:
         return done.stdout
 
     def start(self, command: str) -> None:
-        """Start a command that goes on, and wait until the web server answers."""
+        """Start a command that keeps running, and wait until the web server answers."""
         with (self.folder / "log").open("wb") as log:
             self.terminals.append(
                 subprocess.Popen(
@@ -68,7 +68,7 @@ class Newcomer:
 
 @pytest.fixture
 def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Newcomer]:
-    """With nothing but the project and its virtual environment; what stands in for Arctic Shift has the sample."""
+    """With only the project and its virtual environment. A stand-in for Arctic Shift publishes the sample."""
     port = free_port()
     with ArcticShiftServer() as arctic:
         publish_sample(arctic)
@@ -89,7 +89,7 @@ def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Newcom
 
 
 def publish_sample(arctic: ArcticShiftServer) -> None:
-    """The documents of the sample as what was written in the last days, oldest first."""
+    """Publish the sample's documents as if they had been written in the last few days, oldest first."""
     things: list[dict[str, Any]] = []
     for line in SAMPLE.read_bytes().splitlines():
         try:
@@ -105,10 +105,10 @@ def publish_sample(arctic: ArcticShiftServer) -> None:
         arctic.subreddits.append(subreddit(name, subscribers=100_000))
 
 
-def test_the_tour_prints_what_the_readme_shows_and_ends_in_a_campaign_that_runs_by_itself(
+def test_the_tour_prints_what_it_shows_and_ends_in_a_campaign_that_runs_by_itself(
     newcomer: Newcomer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for step in steps(PROJECT / "README.md", "Tour"):
+    for step in steps(PROJECT / "docs" / "tour.md", "Steps"):
         newcomer.follow(step)
 
     newcomer.type(

@@ -1,4 +1,4 @@
-"""The tour's checker: what it takes for the same, and what not."""
+"""The checker of the tour: what it accepts as the same, and what it does not."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 from lead_assets_tests.conftest import PROJECT
 from lead_assets_tests.tour import Step, difference, steps
 
-README = """
-## Tour
+DOCUMENT = """
+## Steps
 
 ```console
 $ one --flag \\
@@ -27,14 +27,14 @@ $ three
 ## Next
 
 ```console
-$ not of the tour
+$ not part of the tour
 ```
 """
 
 
 def test_commands_and_what_they_print_are_read(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text(README)
-    assert steps(tmp_path / "README.md", "Tour") == [
+    (tmp_path / "tour.md").write_text(DOCUMENT)
+    assert steps(tmp_path / "tour.md", "Steps") == [
         Step("one --flag \\\n    more", ("first line", "…", "last line")),
         Step("two", ()),
         Step("three", (), in_another_terminal=True),
@@ -56,7 +56,7 @@ def test_a_mark_alone_stands_for_any_lines(printed: str) -> None:
         ("xfirst\nlast", "first"),
     ],
 )
-def test_the_first_line_that_is_not_printed_is_told(printed: str, missing: str) -> None:
+def test_the_first_line_that_is_not_printed_is_reported(printed: str, missing: str) -> None:
     assert difference(Step("x", ("first", "…", "last")), printed) == missing
 
 
@@ -72,7 +72,7 @@ def test_a_command_that_shows_nothing_prints_nothing() -> None:
     assert difference(Step("x", ()), "something") == ""
 
 
-def test_the_readme_s_tour_shows_what_is_printed() -> None:
-    found = steps(PROJECT / "README.md", "Tour")
+def test_the_tour_shows_what_is_printed() -> None:
+    found = steps(PROJECT / "docs" / "tour.md", "Steps")
     assert [step.command.split()[0] for step in found][:2] == ["make", "."]
     assert sum(len(step.expected) for step in found) > 50
