@@ -6,9 +6,9 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from lead_assets.api.models import Health, State
+from lead_assets.dagster_client.service import DagsterService
 from lead_assets.domain.errors import LeadAssetsError, SchemaOutOfDate
 from lead_assets.resources import Environment
-from lead_assets.services.dagster_service import DagsterService
 from lead_assets.services.search import SearchIndex
 from lead_assets.storage.database import Database
 

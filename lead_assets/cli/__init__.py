@@ -10,9 +10,10 @@ from dotenv import load_dotenv
 from lead_assets.cli.backfilling import backfill
 from lead_assets.cli.campaigns import campaigns
 from lead_assets.cli.evaluating import evaluate_command
+from lead_assets.cli.executing import RunInterrupted
 from lead_assets.cli.reading import candidates, explain, export, leads
 from lead_assets.cli.reloading import reload
-from lead_assets.cli.running import RunInterrupted, demo, run
+from lead_assets.cli.running import demo, run
 from lead_assets.cli.servers import dev, down, env, status, up
 from lead_assets.cli.serving import api, tokens
 from lead_assets.cli.state import CAMPAIGNS_VARIABLE, set_variable

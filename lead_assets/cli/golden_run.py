@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,9 +19,10 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from lead_assets.cli.executing import RunFailed, RunInterrupted, execute_shown
 from lead_assets.cli.golden_files import GoldenFile
 from lead_assets.cli.progress import StageDisplay
-from lead_assets.cli.running import RunFailed, RunInterrupted, execute_shown, typed_config
+from lead_assets.cli.run_options import typed_config
 from lead_assets.cli.state import CAMPAIGNS_VARIABLE
 from lead_assets.definitions import build_defs
 from lead_assets.domain.evaluation import Golden, Metrics, measure, recall_by_step
@@ -165,10 +165,10 @@ def _run(file: GoldenFile, campaign_id: str, conditions: Conditions, folder: Pat
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(campaigns.name, [campaign_id])
         resolved = built.resolve_job_def("evaluation")
-        result = execute_shown(resolved, instance, campaign_id, given, display, str(uuid.uuid4()))
+        succeeded = execute_shown(resolved, instance, campaign_id, given, display)
     if display.interrupted:
         raise RunInterrupted("Interrupted; nothing of the evaluation stays.")
-    if not result.success:
+    if not succeeded:
         raise RunFailed(f"{file.path}: {display.failure or 'the run failed.'}")
 
 

@@ -13,11 +13,11 @@ import dagster as dg
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from lead_assets.services.dagster_service import DagsterService
 
 from lead_assets import local
 from lead_assets.cli import main
 from lead_assets.cli.progress import STAGES
-from lead_assets.services.dagster_service import DagsterService
 from lead_assets_tests.conftest import AS_OF, post, write_archive
 from lead_assets_tests.integration.dagster_dev import COMMAND, dagster_dev, eventually, installation
 
