@@ -105,7 +105,8 @@ def test_the_launchpad_shows_every_setting_with_its_meaning_and_default() -> Non
 
 @pytest.fixture
 def empty_environment(tmp_path: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+    path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)}  # this checkout, whichever is installed
+    return {**path, "HOME": str(tmp_path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
 
 
 def test_definitions_load_with_an_empty_environment(empty_environment: dict[str, str], tmp_path: Path) -> None:
@@ -119,3 +120,16 @@ def test_dagster_finds_the_definitions_valid(empty_environment: dict[str, str], 
     done = subprocess.run(command, env=empty_environment, cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "Validation successful" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [("check", "All definitions loaded successfully."), ("list", "crawled_documents")]
+)
+def test_dagsters_own_command_knows_the_project(
+    empty_environment: dict[str, str], tmp_path: Path, command: str, said: str
+) -> None:
+    empty_environment["LEAD_ASSETS_HOME"] = str(tmp_path)
+    dg_command = [str(Path(sys.executable).parent / "dg"), command, "defs"]
+    done = subprocess.run(dg_command, env=empty_environment, cwd=PROJECT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout + done.stderr

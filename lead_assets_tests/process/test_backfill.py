@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from lead_assets import servers as embedded
 from lead_assets.cli import main
 from lead_assets.cli.progress import STAGES
-from lead_assets.services.dagster_service import DagsterService
+from lead_assets.dagster_client.service import DagsterService
 from lead_assets_tests.conftest import AS_OF, post, write_archive
 from lead_assets_tests.process.dagster_dev import COMMAND, dagster_dev, eventually, installation
 

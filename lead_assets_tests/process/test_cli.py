@@ -367,7 +367,7 @@ def test_a_run_that_fails_says_why_and_exits_with_1(shell: Shell) -> None:
 
 
 def test_up_moves_the_index_of_all_campaigns_to_a_new_schema(ran: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lead_assets.services import search
+    from lead_assets.search import typesense as search
 
     monkeypatch.setattr(search, "FIELDS", (*search.FIELDS, {"name": "extra", "type": "string", "optional": True}))
     output = ran("up").output
