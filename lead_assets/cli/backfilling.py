@@ -127,9 +127,9 @@ def make_request(campaign_ids: Sequence[str], every: bool, config: Mapping[str, 
     for campaign_id in [file.id for file in list_campaigns(folder)] if every else campaign_ids:
         try:
             campaign = known_campaign(campaign_id)
-            brief = RunSettings(**config).brief(campaign_id)  # raises where settings are wrong, alone or together
+            context = RunSettings(**config).resolve(campaign_id)  # raises where settings are wrong, alone or together
             if "source" in config:  # what a campaign's own source lacks, its run reports: the others continue
-                require_source(brief)
+                require_source(context)
             chosen[campaign_id] = campaign
         except InvalidInput as error:
             if not every:

@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["crm", "--path", "dump.ndjson"], "give --source archive with it"),
         (["crm", "--source", "archive", "--path", "gone.zst"], "There is no archive file at"),
         (["crm", "--source", "reddit"], "needs REDDIT_CLIENT_ID"),
-        (["crm", "--as-of", "yesterday"], "'yesterday' is no day"),
+        (["crm", "--as-of", "yesterday"], "'yesterday' is not a valid day"),
         (["crm", "--set", "MIN_KEYWORD_HIT=1"], "There is no setting MIN_KEYWORD_HIT"),
         (["crm", "--set", "REDDIT_MIN_UPVOTE_RATIO=7"], "REDDIT_MIN_UPVOTE_RATIO is 7"),
         (["--all", "--set", "REDDIT_MIN_UPVOTE_RATIO=7"], "REDDIT_MIN_UPVOTE_RATIO is 7"),
