@@ -1,7 +1,6 @@
-"""How a backfill is shown while it runs: a table for a terminal, a line for each change elsewhere."""
+"""How a backfill is shown while it runs."""
 
 from collections import Counter
-from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -9,7 +8,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from lead_assets.dagster_client.backfills import Backfill, CampaignRun
+from lead_assets.dagster_client.backfills import Backfill
 from lead_assets.domain.backfill import IN_FLIGHT, State
 
 ORDER: tuple[State, ...] = (*IN_FLIGHT, "done", "failed", "canceled")
@@ -18,9 +17,10 @@ _SPINNER = Spinner("dots")
 
 
 def counts(backfill: Backfill) -> str:
-    """How many campaigns are in which state, such as ``3 queued, 4 running, 13 done``."""
+    """How many campaigns are in which state, such as ``Backfill abc: 3 queued, 4 running, 13 done``."""
     found = Counter(run.state for run in backfill.campaigns.values())
-    return ", ".join(f"{found[state]} {state}" for state in ORDER if found[state]) or "no campaigns yet"
+    states = ", ".join(f"{found[state]} {state}" for state in ORDER if found[state])
+    return f"Backfill {backfill.id}: {states or 'no campaigns yet'}"
 
 
 def picture(backfill: Backfill) -> RenderableType:
@@ -33,20 +33,7 @@ def picture(backfill: Backfill) -> RenderableType:
     for campaign_id in shown[:MOST_LINES]:
         run = backfill.campaigns[campaign_id]
         mark = _SPINNER if run.state == "running" else Text("✗", "red")
-        table.add_row(mark, campaign_id, _seconds(run), Text(run.step or "", "dim"))
+        table.add_row(mark, campaign_id, f"{run.seconds or 0:.0f} s", Text(run.step or "", "dim"))
     if len(shown) > MOST_LINES:
         table.add_row("", f"and {len(shown) - MOST_LINES} more")
-    return Group(Text(f"Backfill {backfill.id}: {counts(backfill)}"), bar, table)
-
-
-def changes(before: Mapping[str, CampaignRun], backfill: Backfill) -> list[str]:
-    """A line for each campaign that has started or ended since ``before``."""
-    return [
-        f"{one}: {run.state}{'' if run.state == 'running' else f' after {_seconds(run)}'} ({counts(backfill)})"
-        for one, run in backfill.campaigns.items()
-        if run.state not in ("waiting", "queued") and (one not in before or before[one].state != run.state)
-    ]
-
-
-def _seconds(run: CampaignRun) -> str:
-    return f"{run.seconds or 0:.0f} s"
+    return Group(Text(counts(backfill)), bar, table)

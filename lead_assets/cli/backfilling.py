@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.live import Live
 
-from lead_assets.cli.backfill_display import changes, counts, picture
+from lead_assets.cli.backfill_display import counts, picture
 from lead_assets.cli.progress import STAGES
 from lead_assets.cli.run_options import run_options
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, known_campaign
@@ -100,11 +100,13 @@ def backfill(
             click.get_current_context().exit(INTERRUPTED)
         _answer(as_json, _outcome(service, found, reasons) | extra, _sentences(service, found, reasons))
         wrong = [one for one in reasons if not canceled or found.campaigns[one].state != "canceled"]
-        if wrong or found.error:
+        if wrong:
             raise CampaignsFailed(
                 f"{len(wrong)} of {len(found.campaigns)} campaigns did not succeed. The same command again runs only "
-                f"what is missing. {found.error or backfills.link(service, found.id)}"
+                f"what is missing. {backfills.link(service, found.id)}"
             )
+        if found.error:
+            raise CampaignsFailed(f"Dagster ended the backfill: {found.error}")
 
 
 def make_request(campaign_ids: Sequence[str], every: bool, config: Mapping[str, Any]) -> Request:
@@ -193,7 +195,7 @@ def how_to_watch(service: DagsterService, backfill_id: str) -> str:
 
 def watch(service: DagsterService, backfill_id: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Backfill:
     """Show a backfill until it is over. While Dagster does not answer, for example in a restart, it is asked again."""
-    answered, shown = time.monotonic(), {}
+    answered, shown = time.monotonic(), ""
     with Live(console=errors, refresh_per_second=4, transient=True) as live:
         while True:
             begun = time.monotonic()
@@ -205,9 +207,9 @@ def watch(service: DagsterService, backfill_id: str, *, patience_seconds: float 
                     raise DagsterUnavailable(f"{error} The backfill continues once it runs. {how}") from None
             else:
                 live.update(picture(found))
-                for line in [] if errors.is_terminal else changes(shown, found):
-                    errors.print(line, soft_wrap=True)
-                answered, shown = time.monotonic(), found.campaigns
+                if not errors.is_terminal and counts(found) != shown:  # a log gets a line for each change
+                    errors.print(counts(found), soft_wrap=True)
+                answered, shown = time.monotonic(), counts(found)
                 if found.over:
                     return found
             # Asking for a thousand runs takes it a while: it has other things to do in between.
@@ -218,7 +220,10 @@ def _reason(service: DagsterService, ended: Backfill, campaign_id: str) -> str:
     run = ended.campaigns[campaign_id]
     if run.run_id is None:
         return f"Never started{f': {ended.error}' if ended.error else '.'}"
-    return "Its run was ended." if run.state == "canceled" else failure_of(service, run.run_id)
+    try:
+        return "Its run was ended." if run.state == "canceled" else failure_of(service, run.run_id)
+    except (DagsterUnavailable, DagsterRefused) as error:
+        return f"Its run says why, but cannot be read now: {error}"
 
 
 def _outcome(service: DagsterService, found: Backfill, reasons: Mapping[str, str]) -> dict[str, Any]:
@@ -231,7 +236,7 @@ def _outcome(service: DagsterService, found: Backfill, reasons: Mapping[str, str
 
 
 def _sentences(service: DagsterService, found: Backfill, reasons: Mapping[str, str]) -> str:
-    lines = [f"Backfill {found.id}: {counts(found)} of {len(found.campaigns)} campaigns."]
+    lines = [f"{counts(found)} of {len(found.campaigns)} campaigns."]
     lines += [] if found.over else [how_to_watch(service, found.id)]
     return "\n".join(
         [*lines, *(cell(f"{one}: {found.campaigns[one].state}. {why}").plain for one, why in reasons.items())]

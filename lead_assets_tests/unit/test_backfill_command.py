@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from lead_assets.cli import main
-from lead_assets.cli.backfill_display import changes, picture
+from lead_assets.cli.backfill_display import picture
 from lead_assets.cli.backfilling import Request, find_missing, left_alone, make_request, watch
 from lead_assets.dagster_client.backfills import Backfill, CampaignRun
 from lead_assets.domain.backfill import Plan, content_digest
@@ -196,7 +196,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_dagster_that_is_away_for_a_while_does_not_end_the_watching(capsys: pytest.CaptureFixture[str]) -> None:
     ended = watch(restarting(None, "QUEUED", None, None, "STARTED", "STARTED", "SUCCESS"), "abc")
     assert ended.over
-    assert capsys.readouterr().err.splitlines() == ["crm: running (1 running)", "crm: done after 8 s (1 done)"]
+    assert capsys.readouterr().err.splitlines() == [
+        "Backfill abc: 1 queued",
+        "Backfill abc: 1 running",
+        "Backfill abc: 1 done",
+    ]
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -248,7 +252,7 @@ def test_ctrl_c_ends_the_watching_and_says_how_to_continue_it(monkeypatch: pytes
     result = CliRunner().invoke(main, ["backfill", "--watch", "abc"], catch_exceptions=False)
     assert result.exit_code == 130
     assert result.stderr == (
-        "crm: running (1 running)\n"
+        "Backfill abc: 1 running\n"
         "A backfill that has started continues. Watch it with `lead-assets backfill --watch abc`, or at "
         "http://dagster.test:3000/runs/b/abc\n"
     )
@@ -256,14 +260,6 @@ def test_ctrl_c_ends_the_watching_and_says_how_to_continue_it(monkeypatch: pytes
 
 def seen(**campaigns: CampaignRun) -> Backfill:
     return Backfill("abc", "REQUESTED", None, {}, campaigns)
-
-
-def test_without_a_terminal_each_change_is_a_line() -> None:
-    first = seen(crm=CampaignRun("waiting"), shop=CampaignRun("running", "r", 1.0))
-    assert changes({}, first) == ["shop: running (1 waiting, 1 running)"]
-    assert changes(first.campaigns, first) == []
-    then = seen(crm=CampaignRun("queued", "r"), shop=CampaignRun("done", "r", 7.2))
-    assert changes(first.campaigns, then) == ["shop: done after 7 s (1 queued, 1 done)"]
 
 
 def test_in_a_terminal_the_running_and_the_failed_are_shown_with_step_and_seconds() -> None:
