@@ -81,6 +81,8 @@ def backfill(
         try:
             if canceled:
                 backfills.cancel(service, canceled)
+            elif watched:
+                backfills.look(service, watched)  # one that cannot be found or asked for is reported at once
             if backfill_id is None:
                 request = make_request(campaign_ids, every, config)
                 plan = Plan([*request.campaigns], [], []) if again else find_missing(service, request)

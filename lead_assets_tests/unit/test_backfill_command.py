@@ -247,7 +247,8 @@ class Interrupted(Answering):
 
 
 def test_ctrl_c_ends_the_watching_and_says_how_to_continue_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Interrupted(backfill(run("crm", "STARTED"), names=["crm"]))
+    started = backfill(run("crm", "STARTED"), names=["crm"])
+    service = Interrupted(started, started)
     monkeypatch.setattr("lead_assets.cli.backfilling.DagsterService", lambda _: service)
     result = CliRunner().invoke(main, ["backfill", "--watch", "abc"], catch_exceptions=False)
     assert result.exit_code == 130
