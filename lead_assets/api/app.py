@@ -13,7 +13,7 @@ from lead_assets.api.limits import BodyLimit
 from lead_assets.api.routes import Services, open_router, router
 from lead_assets.api.runs import RunStarter
 from lead_assets.config.environment import Environment
-from lead_assets.services.dagster_service import DagsterService
+from lead_assets.dagster_client.service import DagsterService
 from lead_assets.storage.database import Database
 
 DESCRIPTION = """Leads on Reddit by campaign. Every answer that is no success says why: `{"error": "one sentence"}`."""

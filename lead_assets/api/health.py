@@ -7,9 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lead_assets.api.models import Health, State
 from lead_assets.config.environment import Environment
+from lead_assets.dagster_client.service import DagsterService
 from lead_assets.domain.errors import LeadAssetsError, SchemaOutOfDate
 from lead_assets.search.typesense import SearchIndex
-from lead_assets.services.dagster_service import DagsterService
 from lead_assets.storage.database import Database
 
 FRESH_SECONDS = 2.0

@@ -73,6 +73,16 @@ class Run(BaseModel):
     failure: str | None = Field(description="Why it failed, in a sentence.")
 
 
+class NewestRun(BaseModel):
+    """A campaign's newest run, also one that has stored nothing."""
+
+    run_id: str
+    status: Status
+    started: datetime | None
+    ended: datetime | None
+    failed_step: str | None = Field(description="The first asset or check that failed.")
+
+
 class CampaignEntry(BaseModel):
     """One campaign file, and what is stored of its campaign."""
 
@@ -86,6 +96,7 @@ class CampaignEntry(BaseModel):
     next_due: datetime | None
     last_run_id: str | None
     last_run_at: datetime | None
+    newest_run: NewestRun | None = Field(description="Null before the first; the last run above has stored something.")
     leads: int
 
 

@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -23,6 +23,7 @@ from lead_assets.api.models import (
     Lead,
     LeadFilters,
     LeadPage,
+    NewestRun,
     Problem,
     Run,
     Started,
@@ -32,13 +33,15 @@ from lead_assets.api.models import (
 from lead_assets.api.runs import RunStarter, read_run
 from lead_assets.config.campaign_files import CampaignFile, find_campaign, list_campaigns
 from lead_assets.config.environment import Environment
+from lead_assets.dagster_client import run_tables
+from lead_assets.dagster_client.run_tables import read_newest_runs
+from lead_assets.dagster_client.service import DagsterService
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, Unavailable
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.schedule import next_due
 from lead_assets.domain.settings import Layer, resolve
 from lead_assets.export import flat_lead, lead_columns, write_records
-from lead_assets.services.dagster_service import DagsterService
 from lead_assets.storage.database import Database
 from lead_assets.storage.leads import read_qualified
 from lead_assets.storage.statistics import LastRun, read_funnel, read_last_runs
@@ -131,10 +134,14 @@ def get_campaigns(given: Given) -> CampaignList:
         raise Unavailable(without_folder(str(error), environment.campaigns)) from None
     with given.database.connect() as connection:
         last_runs = read_last_runs(connection)
-    return CampaignList(campaigns=[_entry(file, last_runs.get(file.id, _NOTHING), environment, now) for file in files])
+        newest = read_newest_runs(connection, [file.id for file in files])
+    entries = [_entry(one, last_runs.get(one.id, _NOTHING), newest.get(one.id), environment, now) for one in files]
+    return CampaignList(campaigns=entries)
 
 
-def _entry(file: CampaignFile, last: LastRun, environment: Environment, now: datetime) -> CampaignEntry:
+def _entry(
+    file: CampaignFile, last: LastRun, newest: run_tables.NewestRun | None, environment: Environment, now: datetime
+) -> CampaignEntry:
     campaign = file.campaign
     return CampaignEntry(
         id=clean(file.id),
@@ -147,6 +154,7 @@ def _entry(file: CampaignFile, last: LastRun, environment: Environment, now: dat
         next_due=next_due(campaign, now) if campaign else None,
         last_run_id=last.run_id,
         last_run_at=last.at,
+        newest_run=NewestRun.model_validate(asdict(newest)) if newest else None,
         leads=last.leads,
     )
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from lead_assets.api.errors import RunInFlight, RunUnknown, clean
 from lead_assets.api.models import Run, Started
-from lead_assets.defs.partitions import IN_FLIGHT, JOB, PARTITION_TAG, campaigns
-from lead_assets.domain.errors import CampaignBusy, SettingInvalid
-from lead_assets.services.dagster_runs import REPOSITORY_SELECTOR, add_partitions, expected, failure_of
-from lead_assets.services.dagster_service import DagsterService
+from lead_assets.dagster_client.operations import failure_of, launch_run
+from lead_assets.dagster_client.service import DagsterService, expected
+from lead_assets.defs.partitions import IN_FLIGHT, PARTITION_TAG
+from lead_assets.domain.errors import CampaignBusy
 from lead_assets.storage.database import Database
 
 PATIENCE_SECONDS = 10.0
@@ -21,15 +21,6 @@ query InFlight($filter: RunsFilter!) {
   runsOrError(filter: $filter, limit: 1) {
     __typename
     ... on Runs { results { runId } }
-    ... on Error { message }
-  }
-}"""
-_LAUNCH = """
-mutation Launch($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on RunConfigValidationInvalid { errors { message } }
     ... on Error { message }
   }
 }"""
@@ -59,7 +50,7 @@ class RunStarter:
         Raises:
             RunInFlight: one has not ended.
             CampaignBusy: others who are starting one do not get on.
-            DagsterUnavailable, DagsterRefused, DatabaseUnavailable: it cannot be asked for.
+            SettingInvalid, DagsterUnavailable, DagsterRefused, DatabaseUnavailable: it was not started.
         """
         lock = self._locks[campaign_id]
         if not lock.acquire(timeout=PATIENCE_SECONDS):
@@ -68,7 +59,7 @@ class RunStarter:
             with self._database.starting(campaign_id):
                 if (running := run_in_flight(self._dagster, campaign_id)) is not None:
                     raise RunInFlight(campaign_id, running, self._dagster.run_link(running))
-                run_id = _launch(self._dagster, campaign_id, settings)
+                run_id = launch_run(self._dagster, campaign_id, settings)
         finally:
             lock.release()
         return Started(run_id=run_id, url=self._dagster.run_link(run_id), campaign=campaign_id)
@@ -86,21 +77,6 @@ def run_in_flight(dagster: DagsterService, campaign_id: str) -> str | None:
     }
     answer = expected(dagster.ask(_IN_FLIGHT, {"filter": of_campaign})["runsOrError"], "Runs")
     return next((run["runId"] for run in answer["results"]), None)
-
-
-def _launch(dagster: DagsterService, campaign_id: str, settings: Mapping[str, Any]) -> str:
-    # Dagster takes a run of a partition that it does not know, and lets it fail later.
-    assert campaigns.name is not None
-    add_partitions(dagster, campaigns.name, [campaign_id])
-    params = {
-        "selector": {"jobName": JOB, **REPOSITORY_SELECTOR},
-        "runConfigData": {"resources": {"run_settings": {"config": dict(settings)}}},
-        "executionMetadata": {"tags": [{"key": PARTITION_TAG, "value": campaign_id}]},
-    }
-    answer = dagster.ask(_LAUNCH, {"params": params})["launchRun"]
-    if answer["__typename"] == "RunConfigValidationInvalid":
-        raise SettingInvalid(f"Dagster does not take these settings: {answer['errors'][0]['message']}")
-    return expected(answer, "LaunchRunSuccess")["run"]["runId"]
 
 
 def read_run(dagster: DagsterService, run_id: str) -> Run:

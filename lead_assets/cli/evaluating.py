@@ -7,7 +7,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from lead_assets.cli.running import assigned, set_option, told_if_the_database_is_lost
+from lead_assets.cli.run_options import assigned, set_option
+from lead_assets.cli.running import told_if_the_database_is_lost
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, opened_database, opened_index
 from lead_assets.config.environment import Environment
 from lead_assets.domain.evaluation import METRICS, mean

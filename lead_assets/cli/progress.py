@@ -40,6 +40,9 @@ class StageDisplay:
         self.warnings: list[str] = []
         self.failure: str | None = None
         self.interrupted = False
+        self.counts: dict[str, dict[str, int]] = {}
+        """The whole numbers that each asset has reported: what this run did."""
+        self.note = ""
         self._campaign_id = campaign_id
         self._stages = {name: _Stage() for name in stages}
         self._spinner = Spinner("dots")
@@ -50,6 +53,8 @@ class StageDisplay:
         event = entry.dagster_event
         if event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             self._take_check(event.asset_check_evaluation_data)
+        elif event is not None and event.event_type == dg.DagsterEventType.RUN_FAILURE:
+            self.failure = self.failure or event.message
         elif stage is None:
             return
         elif event is None:
@@ -66,8 +71,11 @@ class StageDisplay:
         elif event.event_type == dg.DagsterEventType.STEP_SKIPPED:
             stage.state = "skipped"
         elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
-            count = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
-            stage.rows = f"{count.value:,}" if count is not None and isinstance(count.value, int) else ""
+            metadata = event.step_materialization_data.materialization.metadata
+            whole = {name: value.value for name, value in metadata.items() if type(value.value) is int}
+            rows = whole.pop("dagster/row_count", None)
+            stage.rows = f"{rows:,}" if rows is not None else ""
+            self.counts[entry.step_key or ""] = whole
 
     def _take_check(self, check: dg.AssetCheckEvaluation) -> None:
         if not check.passed:
@@ -86,7 +94,8 @@ class StageDisplay:
         stage.seconds = time.monotonic() - stage.started if stage.started else None
 
     def __rich__(self) -> RenderableType:
-        table = Table(title=f"Campaign {self._campaign_id}", title_justify="left", box=None, pad_edge=False)
+        title = Text.assemble(f"Campaign {self._campaign_id} ", (self.note, "dim"))
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         for column in ("", "asset", "rows", "seconds", ""):
             table.add_column(column, justify="right" if column in ("rows", "seconds") else "left")
         marks: dict[str, Any] = {"done": Text("✓", "green"), "failed": Text("✗", "red"), "running": self._spinner}

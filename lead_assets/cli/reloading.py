@@ -8,8 +8,8 @@ from rich.table import Table
 from lead_assets.cli.state import cell, console, echo_json, json_option, next_due_text
 from lead_assets.config.campaign_files import CampaignFile, list_campaigns
 from lead_assets.config.environment import Environment
-from lead_assets.services.dagster_definitions import reload_definitions, sensor_states
-from lead_assets.services.dagster_service import DagsterService
+from lead_assets.dagster_client.operations import reload_definitions, sensor_states
+from lead_assets.dagster_client.service import DagsterService
 
 RELOAD_SECONDS = 120.0
 """Importing the definitions takes seconds, on a busy machine many."""
@@ -18,7 +18,7 @@ RELOAD_SECONDS = 120.0
 @click.command()
 @json_option
 def reload(as_json: bool) -> None:
-    """Let the running Dagster read the definitions anew: each new scheduled campaign gets its sensor."""
+    """Let the running Dagster load the definitions again: each new scheduled campaign gets its sensor."""
     environment = Environment.read()
     with DagsterService(environment.dagster_url, timeout_seconds=RELOAD_SECONDS) as service:
         reload_definitions(service)

@@ -1,4 +1,4 @@
-"""``run`` and ``demo``: a campaign's graph through Dagster, in this process, with a live display and the funnel."""
+"""``run`` and ``demo``: a campaign's graph through Dagster, with a live display and the funnel."""
 
 import json
 import shutil
@@ -12,18 +12,18 @@ import click
 import dagster as dg
 import psycopg2
 from dagster_postgres.utils import DagsterPostgresException
-from rich.live import Live
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from lead_assets.cli.executing import execute_shown, hand_over
 from lead_assets.cli.progress import STAGES, StageDisplay
 from lead_assets.cli.reading import print_leads
+from lead_assets.cli.run_options import run_options
 from lead_assets.cli.servers import bring_up
 from lead_assets.cli.state import (
     campaign_argument,
     console,
     echo_json,
-    errors,
     json_option,
     known_campaign,
     opened_database,
@@ -32,43 +32,27 @@ from lead_assets.cli.state import (
 )
 from lead_assets.config.environment import Environment
 from lead_assets.definitions import defs
+from lead_assets.defs.abandoned_runs import end_abandoned_runs
 from lead_assets.defs.jobs import JOB
 from lead_assets.defs.partitions import campaigns
 from lead_assets.defs.resources import RunSettings
-from lead_assets.domain.errors import DatabaseUnavailable, InvalidInput, RunFailed, RunInterrupted
+from lead_assets.domain.errors import DatabaseUnavailable, RunFailed, RunInterrupted
 from lead_assets.domain.funnel import funnel_steps
 from lead_assets.pipeline.connect import require_source
-from lead_assets.pipeline.run_context import resolve_run, run_options
 from lead_assets.storage.statistics import read_funnel, read_stage_runs
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
 
 
-source_option = click.option("--source", help="Where documents come from in this run: reddit, arctic_shift or archive.")
-path_option = click.option("--path", type=click.Path(path_type=Path), help="The archive file (.ndjson or .zst).")
-as_of_option = click.option("--as-of", help="Day as of which ages are judged, such as 2026-01-31.")
-set_option = click.option(
-    "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for this run, repeatable."
-)
-
-
 @click.command()
 @campaign_argument
-@source_option
-@path_option
-@as_of_option
-@set_option
+@run_options
 @json_option
-def run(
-    campaign_id: str,
-    source: str | None,
-    path: Path | None,
-    as_of: str | None,
-    assignments: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Find leads for CAMPAIGN: materialize the whole graph, and print the funnel."""
-    config = given_config(source, path, as_of, assignments)
+def run(campaign_id: str, config: dict[str, Any], as_json: bool) -> None:
+    """Find leads for CAMPAIGN: materialize the whole graph, and print the funnel.
+
+    Where `lead-assets dev` runs, Dagster runs it, first in its queue; Ctrl-C ends it in any case.
+    """
     require_servers()
     outcome = run_campaign(campaign_id, config)
     if as_json:
@@ -76,38 +60,6 @@ def run(
         return
     print_funnel(outcome)
     console.print(f"Leads: lead-assets leads {campaign_id}    One document: lead-assets explain {campaign_id} ID")
-
-
-def given_config(
-    source: str | None, path: Path | None, as_of: str | None, assignments: tuple[str, ...]
-) -> dict[str, Any]:
-    """The config of ``run_settings`` that the options give; only what was given is in it.
-
-    Raises:
-        InvalidInput: an option has no value.
-    """
-    config: dict[str, Any] = {
-        "source": source,
-        "archive_path": str(path.absolute()) if path else None,
-        "as_of": as_of,
-        **assigned(assignments),
-    }
-    return {name: value for name, value in config.items() if value is not None}
-
-
-def assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """The settings of ``--set NAME=VALUE`` options, as text.
-
-    Raises:
-        InvalidInput: an option has no value.
-    """
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise InvalidInput(f"--set {assignment!r} has no value; write --set NAME=VALUE.")
-        values[name.strip()] = value.strip()
-    return values
 
 
 def require_servers() -> None:
@@ -121,27 +73,51 @@ def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         InvalidInput: campaign, settings or source are wrong; nothing was run.
-        RunFailed: an asset failed.
+        RunFailed: an asset failed. RunInterrupted: the user ended it.
     """
     known_campaign(campaign_id)
-    checked = typed_config(config)
-    require_source(resolve_run(Environment.read(), campaign_id, run_options(checked)))
-    set_variables(Environment.read())
-    run_id = str(uuid.uuid4())
+    require_source(RunSettings(**config).resolve(campaign_id))
+    environment = Environment.read()
+    set_variables(environment)
+    display = StageDisplay(campaign_id)
     with told_if_the_database_is_lost():
         with dg.DagsterInstance.get() as instance:
             assert campaigns.name is not None
             instance.add_dynamic_partitions(campaigns.name, [campaign_id])
-            shown, warnings = _execute(instance, campaign_id, run_id, checked)
+            end_abandoned_runs(instance)
+            run_id = _execute(environment, instance, campaign_id, config, display)
         with opened_database() as database, database.connect() as connection:
             counts = read_stage_runs(connection, campaign_id, run_id)
             return {
                 "campaign": campaign_id,
                 "run_id": run_id,
-                "this_run": {asset: shown[asset] | counts[asset] for asset in STAGES},
-                "warnings": warnings,
+                "this_run": {name: display.counts[name] | counts[name] for name in STAGES},
+                "warnings": display.warnings,
                 "funnel": read_funnel(connection, campaign_id),
             }
+
+
+def _execute(
+    environment: Environment,
+    instance: dg.DagsterInstance,
+    campaign_id: str,
+    config: Mapping[str, Any],
+    display: StageDisplay,
+) -> str:
+    """Run the job, in Dagster where it runs and else in this process; returns the run's id."""
+    handed = hand_over(environment, instance, campaign_id, config, display)
+    if handed is not None:
+        run_id, succeeded = handed.run_id, handed.is_success
+        if handed.status is dg.DagsterRunStatus.CANCELED:
+            raise RunFailed(f"The run was ended in Dagster; what was committed stays. (run {run_id})")
+    else:
+        run_id = str(uuid.uuid4())
+        succeeded = execute_shown(defs.resolve_job_def(JOB), instance, campaign_id, config, display, run_id)
+        if display.interrupted:
+            raise RunInterrupted("Interrupted; what was committed stays. Run again to continue.")
+    if not succeeded:
+        raise RunFailed(f"{display.failure or 'The run failed.'} (run {run_id}; details: lead-assets dev)")
+    return run_id
 
 
 @contextmanager
@@ -154,78 +130,6 @@ def told_if_the_database_is_lost() -> Iterator[None]:
             "PostgreSQL stopped answering during the run; what was committed stays. Run `lead-assets up`, then the "
             "campaign again."
         ) from None
-
-
-def typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Text from the command line as what Dagster's config wants; wrong values are told by the settings themselves."""
-    typed: dict[str, Any] = {}
-    for name, value in config.items():
-        field = RunSettings.model_fields.get(name)
-        if field is None:
-            raise InvalidInput(f"There is no setting {name}; the names are in lead_assets/domain/settings.py.")
-        typed[name] = _converted(name, value, str(field.annotation))
-    return typed
-
-
-def _converted(name: str, value: Any, annotation: str) -> Any:
-    try:
-        if "bool" in annotation:
-            return {"true": True, "false": False}[str(value).lower()]
-        if "int" in annotation:
-            return int(value)
-        return float(value) if "float" in annotation else value
-    except (KeyError, ValueError):
-        raise InvalidInput(f"{name}={value} is not a value of this setting.") from None
-
-
-def _execute(
-    instance: dg.DagsterInstance, campaign_id: str, run_id: str, config: Mapping[str, Any]
-) -> tuple[dict[str, dict[str, int]], list[str]]:
-    """Run the job with a live display; returns the numbers that each asset shows, and the run's warnings."""
-    display = StageDisplay(campaign_id)
-    result = execute_shown(defs.resolve_job_def(JOB), instance, campaign_id, config, display, run_id)
-    if display.interrupted:
-        raise RunInterrupted("Interrupted; what was committed stays. Run again to go on.")
-    if not result.success:
-        raise RunFailed(f"{display.failure or 'The run failed.'} (run {run_id}; details: lead-assets dev)")
-    return {name: _shown(result, name) for name in STAGES}, display.warnings
-
-
-def execute_shown(
-    job: dg.JobDefinition,
-    instance: dg.DagsterInstance,
-    campaign_id: str,
-    config: Mapping[str, Any],
-    display: StageDisplay,
-    run_id: str,
-) -> dg.ExecuteInProcessResult:
-    """Run ``job`` for a campaign while ``display`` says how far it is; then its warnings are printed.
-
-    ``config`` is that of ``run_settings``. A run that fails is returned like one that does not.
-    """
-    instance.add_event_listener(run_id, display.take)
-    with Live(display, console=errors, refresh_per_second=4, transient=not errors.is_terminal) as live:
-        result = job.execute_in_process(
-            instance=instance,
-            partition_key=campaign_id,
-            run_id=run_id,
-            run_config={
-                "resources": {"run_settings": {"config": dict(config)}},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # the display says it better
-            },
-            raise_on_error=False,
-        )
-        live.refresh()
-    for warning in display.warnings:
-        errors.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-    return result
-
-
-def _shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, int]:
-    """The whole numbers of an asset's materialization, which leaves out counts of zero."""
-    (event,) = result.asset_materializations_for_node(asset)
-    values = {name: value.value for name, value in event.metadata.items()}
-    return {name: value for name, value in values.items() if type(value) is int and name != "dagster/row_count"}
 
 
 def idleness(this_run: Mapping[str, Mapping[str, int]]) -> str | None:

@@ -5,6 +5,7 @@ import shlex
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,9 +14,11 @@ import click
 from rich.table import Table
 
 from lead_assets import servers as embedded
+from lead_assets.cli import dev_server
 from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
 from lead_assets.config.campaign_files import list_campaigns
 from lead_assets.config.environment import DAGSTER_URL, Environment
+from lead_assets.dagster_client.run_tables import read_newest_runs
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError
 from lead_assets.pipeline.index import repair
 from lead_assets.storage import migrate
@@ -80,7 +83,7 @@ def down() -> None:
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show the servers, the schema, and what is stored for each campaign."""
+    """Show the servers, the schema, and for each campaign what is stored and how its last run ended."""
     environment = Environment.read()
     servers = embedded.status(environment.home)
     checks: dict[str, Any] = {}
@@ -88,6 +91,7 @@ def status(as_json: bool) -> None:
         with opened_database() as database, database.connect() as connection:
             checks["postgresql"] = f"{database.address}, schema {migrate.wanted_revision()}"
             checks["campaigns"] = read_campaign_stats(connection)
+            checks["runs"] = {one: asdict(run) for one, run in read_newest_runs(connection).items()}
     except LeadAssetsError as error:
         checks["postgresql"] = str(error)
     try:
@@ -109,8 +113,19 @@ def status(as_json: bool) -> None:
     console.print(table)
     console.print(f"PostgreSQL: {checks['postgresql']}", soft_wrap=True, markup=False)
     console.print(f"Typesense: {checks['typesense']}", soft_wrap=True, markup=False)
-    for campaign_id, stats in checks.get("campaigns", {}).items():
-        console.print(f"Campaign {campaign_id}: {stats['documents']} documents, {stats['leads_found']} leads.")
+    stored, runs = checks.get("campaigns", {}), checks.get("runs", {})
+    for campaign_id in sorted({*stored, *runs}):
+        stats = stored.get(campaign_id, {"documents": 0, "leads_found": 0})
+        line = f"Campaign {campaign_id}: {stats['documents']} documents, {stats['leads_found']} leads."
+        console.print(line + _newest_run(runs.get(campaign_id)), soft_wrap=True)
+
+
+def _newest_run(run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return ""
+    failed = f" at {run['failed_step']}" if run["failed_step"] else ""
+    when = f", {moment:%Y-%m-%d %H:%M} UTC" if (moment := run["ended"] or run["started"]) else ""
+    return f" Last run: {run['status'].lower()}{failed}{when} ({run['run_id']})."
 
 
 @click.command()
@@ -127,6 +142,7 @@ def dev(port: int | None, host: str) -> None:
     """Serve the Dagster UI with its daemon, on the embedded servers or your own."""
     environment = Environment.read()
     port = port or urlsplit(environment.dagster_url).port or urlsplit(DAGSTER_URL).port or 0
+    lock = dev_server.claim(environment.home)
     require_free_port(host, port)
     bring_up()
     set_variables(environment)
@@ -135,8 +151,14 @@ def dev(port: int | None, host: str) -> None:
     arguments = ["dev", "--workspace", "workspace.yaml", "--host", host, "--port", str(port)]
     # A shell that starts us in the background lets us ignore Ctrl-C, and Dagster would go on ignoring it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    dev_server.announce(lock, environment, f"http://{_reachable(host)}:{port}")
     # Replaced, not started: signals then reach Dagster itself. The arguments are ours, no shell is involved.
     os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606
+
+
+def _reachable(host: str) -> str:
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+    return anywhere.get(host, f"[{host}]" if ":" in host else host)
 
 
 def require_free_port(host: str, port: int) -> None:

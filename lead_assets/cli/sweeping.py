@@ -7,11 +7,14 @@ import dagster as dg
 from rich.live import Live
 from rich.text import Text
 
+from lead_assets.cli.executing import QUIET
 from lead_assets.cli.progress import failure_sentence
 from lead_assets.cli.running import require_servers, told_if_the_database_is_lost
 from lead_assets.cli.state import console, echo_json, errors, json_option, set_variables
 from lead_assets.config.environment import Environment
 from lead_assets.definitions import defs
+from lead_assets.defs.abandoned_runs import process_tag
+from lead_assets.defs.dagster_private import execute_as_location
 from lead_assets.defs.jobs import SWEEP_JOB
 from lead_assets.domain.errors import RunFailed
 
@@ -32,18 +35,15 @@ def sweep(as_json: bool) -> None:
                 live.update(Text(event.user_message))
 
         instance.add_event_listener(run_id, show)
-        result = defs.resolve_job_def(SWEEP_JOB).execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
+        job = defs.resolve_job_def(SWEEP_JOB)
+        result = execute_as_location(job, instance, run_id, config=QUIET, tags=process_tag())
         live.update(Text())
-    if not result.success:
-        failed = [event for event in result.all_events if event.is_step_failure]
-        sentence = failure_sentence(failed[0].step_failure_data) if failed else None
-        raise RunFailed(f"{sentence or 'The sweep failed.'} (run {run_id}; details: lead-assets dev)")
-    swept = result.output_for_node("sweep_deletions")
+        if not result.success:
+            failed = [event for event in result.all_events if event.is_step_failure]
+            sentence = failure_sentence(failed[0].step_failure_data) if failed else None
+            raise RunFailed(f"{sentence or 'The sweep failed.'} (run {run_id}; details: lead-assets dev)")
+        with result:
+            swept = result.output_for_node("sweep_deletions")
     if as_json:
         echo_json(swept | {"run_id": run_id})
         return

@@ -6,13 +6,15 @@ started yet.
 
 from typing import Any
 
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._core.storage.root import LocalArtifactStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
 from lead_assets.config.environment import Environment
+from lead_assets.defs.dagster_private import (
+    ConfigurableClassData,
+    DagsterSqliteStorage,
+    LocalArtifactStorage,
+    LocalComputeLogManager,
+)
 from lead_assets.domain.errors import DatabaseUnavailable
 from lead_assets.storage.database import Database, in_schema
 from lead_assets.storage.revision import create_schema

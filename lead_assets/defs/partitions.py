@@ -4,6 +4,8 @@ import dagster as dg
 
 campaigns = dg.DynamicPartitionsDefinition(name="campaigns")
 
+LOCATION, REPOSITORY = "lead_assets", "__repository__"
+"""Names of the code location in workspace.yaml, and of the one repository that ``Definitions`` make."""
 JOB = "campaign_job"
 PARTITION_TAG = "dagster/partition"
 IN_FLIGHT = (

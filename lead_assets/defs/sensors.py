@@ -12,6 +12,7 @@ import dagster as dg
 
 from lead_assets.config.campaign_files import CampaignFile, find_campaign, list_campaigns
 from lead_assets.config.environment import Environment
+from lead_assets.defs.abandoned_runs import end_abandoned_runs
 from lead_assets.defs.jobs import campaign_job
 from lead_assets.defs.partitions import IN_FLIGHT, PARTITION_TAG, campaigns
 from lead_assets.domain.campaign import Campaign
@@ -46,11 +47,13 @@ def run_request(campaign_id: str, moment: datetime) -> dg.RunRequest:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Makes a partition of every campaign file, and takes the partition of a removed file away once its runs have "
-        "ended. What is stored of a campaign stays. Partitions that somebody else added are left alone."
+        "ended. What is stored of a campaign stays. Partitions that others added are left alone. Runs of "
+        "`lead-assets run` whose process is gone are reported as failed: they would hold up their campaigns."
     ),
 )
 def campaign_registry(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One tick; the cursor names the partitions that this sensor has added itself."""
+    abandoned = end_abandoned_runs(context.instance)
     try:
         files = list_campaigns(Environment.read().campaigns)
     except CampaignInvalid as error:
@@ -63,7 +66,7 @@ def campaign_registry(context: dg.SensorEvaluationContext) -> dg.SensorResult | 
     requests = [campaigns.build_add_request(new)] if new else []
     requests += [campaigns.build_delete_request(removable)] if removable else []
     return dg.SensorResult(
-        skip_reason=_state_of(files, new, removable, orphans),
+        skip_reason=_state_of(files, new, removable, orphans, abandoned),
         dynamic_partitions_requests=requests,
         cursor=json.dumps(sorted((own | set(new)) - set(removable))),
     )
@@ -75,13 +78,18 @@ def _name() -> str:
 
 
 def _state_of(
-    files: Sequence[CampaignFile], new: Sequence[str], removable: Sequence[str], orphans: Sequence[str]
+    files: Sequence[CampaignFile],
+    new: Sequence[str],
+    removable: Sequence[str],
+    orphans: Sequence[str],
+    abandoned: Sequence[str],
 ) -> str:
     parts = [f"{len(files)} campaign files."]
     parts += [f"Added: {', '.join(new)}."] if new else []
     parts += [f"Removed: {', '.join(removable)}."] if removable else []
     waiting = sorted(set(orphans) - set(removable))
     parts += [f"Still running, removed later: {', '.join(waiting)}."] if waiting else []
+    parts += [f"Runs whose process is gone: {', '.join(abandoned)}."] if abandoned else []
     parts += [f"Broken: {file.error}" for file in files if file.error]
     return " ".join(parts)
 

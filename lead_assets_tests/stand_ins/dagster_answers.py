@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lead_assets.services.dagster_service import DagsterService
+from lead_assets.dagster_client.service import DagsterService
 
 
 class Answering(DagsterService):
@@ -40,5 +40,6 @@ def backfill(*runs: dict[str, Any], status: str = "REQUESTED", names: list[str] 
             "tags": [{"key": "lead_assets/request", "value": "d1"}],
             "error": None,
             "runs": list(runs),
-        }
+        },
+        "started": {"results": []},
     }

@@ -2,8 +2,7 @@
 
 import io
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from rich.console import Console
-from rich.live import Live
 
 from lead_assets.cli import main
-from lead_assets.cli.backfill_display import Lines, LivePicture
-from lead_assets.cli.backfilling import make_request, nothing_missing, skipped, watch
-from lead_assets.domain.backfill import Plan
+from lead_assets.cli.backfill_display import picture
+from lead_assets.cli.backfilling import Request, find_missing, left_alone, make_request, watch
+from lead_assets.dagster_client.backfills import Backfill, CampaignRun
+from lead_assets.domain.backfill import Plan, content_digest
+from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import DagsterUnavailable, InvalidInput
-from lead_assets.services.dagster_backfills import Backfill, CampaignRun, DagsterBackfills
-from lead_assets.services.dagster_service import DagsterService
 from lead_assets_tests.conftest import write_archive
 from lead_assets_tests.stand_ins.dagster_answers import Answering, backfill, run
 
@@ -54,8 +52,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["crm", "--set", "MIN_KEYWORD_HIT=1"], "There is no setting MIN_KEYWORD_HIT"),
         (["crm", "--set", "REDDIT_MIN_UPVOTE_RATIO=7"], "REDDIT_MIN_UPVOTE_RATIO is 7"),
         (["--all", "--set", "REDDIT_MIN_UPVOTE_RATIO=7"], "REDDIT_MIN_UPVOTE_RATIO is 7"),
-        (["crm", "--watch", "abc"], "--watch ID and --cancel ID stand alone"),
-        (["--watch", "abc", "--cancel", "abc"], "--watch ID and --cancel ID stand alone"),
+        (["crm", "--watch", "abc"], "Give --watch ID or --cancel ID alone"),
+        (["--watch", "abc", "--cancel", "abc"], "Give --watch ID or --cancel ID alone"),
         (["crm"], f"Dagster does not answer at {FREE_OF_SERVERS}"),
         (["--watch", "abc"], f"Dagster does not answer at {FREE_OF_SERVERS}"),
     ],
@@ -96,44 +94,97 @@ def test_an_empty_folder_says_how_to_get_a_campaign(tmp_path: Path, monkeypatch:
         make_request([], True, {})
 
 
-def test_what_is_skipped_is_told_with_its_reason() -> None:
-    assert skipped(Plan(["a"], [], []), False) is None
-    assert skipped(Plan(["a"], ["b", "c"], []), False) == "2 of 3 done already; --again runs them too."
-    told = skipped(Plan([], ["b"], ["c"]), True)
-    assert told == "1 of 2 done already with this request, 1 of 2 queued or running now; --again runs them too."
-    assert nothing_missing(Plan([], ["b"], []), False) == (
-        "Nothing is missing: 1 of 1 done already; --again runs them too."
+def campaign(campaign_id: str) -> Campaign:
+    return Campaign.model_validate({"id": campaign_id, "name": "CRM", "product": "A CRM.", "keywords": ["crm"]})
+
+
+def request(*campaign_ids: str, digest: str | None = None) -> Request:
+    return Request({one: campaign(one) for one in campaign_ids}, {}, {}, digest)
+
+
+def test_what_is_not_run_is_reported_with_its_reason() -> None:
+    three = request("a", "b", "c")
+    assert left_alone(Plan(["a", "b", "c"], [], []), three) == ""
+    assert left_alone(Plan(["a"], ["b", "c"], []), three) == "2 of 3 done already; --again runs them too."
+    assert left_alone(Plan([], ["b"], ["c"]), request("b", "c", digest="d1")) == (
+        "1 of 2 done already with this request, 1 of 2 queued or running now; --again runs them too."
     )
 
 
-class Shown:
-    """A display that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def show(self, backfill: Backfill) -> None:
-        self.told.append(backfill.campaigns["crm"].state)
-
-    def lost(self, sentence: str) -> None:
-        self.told.append("lost")
+def newest(**states: str | None) -> dict[str, Any]:
+    """Dagster's answer about the newest run of each campaign."""
+    runs = {one: [run(one, state)] if state else [] for one, state in states.items()}
+    return {f"key{number}": {"__typename": "Runs", "results": found} for number, found in enumerate(runs.values())}
 
 
-class Restarting(DagsterBackfills):
-    """Runs one campaign, and does not answer for some of the questions."""
+def materialized(*campaign_ids: str, failed: tuple[str, ...] = ()) -> dict[str, Any]:
+    statuses = {"materializedPartitions": list(campaign_ids), "failedPartitions": list(failed)}
+    return {"assetNodeOrError": {"__typename": "AssetNode", "assetPartitionStatuses": statuses}}
 
-    def __init__(self, service: DagsterService, answers: list[str]) -> None:
-        super().__init__(service, partitions_name="campaigns")
-        self.answers: Iterator[str] = iter(answers)
 
-    def look(self, backfill_id: str) -> Backfill:
-        if (state := next(self.answers)) == "lost":
+def unfinished(*ids: str) -> dict[str, Any]:
+    found = {"__typename": "PartitionBackfills", "results": [{"id": one} for one in ids]}
+    return {"partitionBackfillsOrError": found}
+
+
+@pytest.mark.parametrize(
+    ("last_run", "is_materialized", "is_failed", "where"),
+    [
+        (None, False, False, "missing"),
+        (None, True, False, "done"),  # its run is gone from the list, or it was reported by hand
+        ("SUCCESS", True, False, "done"),
+        ("SUCCESS", False, False, "missing"),  # it was a run of some of the assets
+        ("FAILURE", True, True, "missing"),
+        ("FAILURE", True, False, "missing"),  # a check failed after the leads were stored
+        ("CANCELED", True, False, "missing"),
+        ("STARTED", True, False, "in_flight"),
+        ("QUEUED", False, False, "in_flight"),
+    ],
+)
+def test_a_campaign_is_done_if_its_newest_try_got_through(
+    last_run: str | None, is_materialized: bool, is_failed: bool, where: str
+) -> None:
+    leads = materialized(*(["crm"] if is_materialized else []), failed=("crm",) if is_failed else ())
+    service = Answering(newest(crm=last_run), leads, unfinished())
+    assert getattr(find_missing(service, request("crm")), where) == ["crm"]
+
+
+def test_with_options_done_is_what_has_succeeded_for_the_same_request_and_the_same_file() -> None:
+    same = {"lead_assets__content": content_digest(campaign("crm"))}
+    for tags, state, where in (
+        (same, "SUCCESS", "done"),
+        (same, "STARTED", "in_flight"),
+        (same, "FAILURE", "missing"),
+        ({"lead_assets__content": "of another file"}, "SUCCESS", "missing"),
+        ({}, "SUCCESS", "missing"),
+    ):
+        answer = {"key0": {"__typename": "Runs", "results": [run("crm", state, **tags)]}}
+        plan = find_missing(Answering(answer, unfinished()), request("crm", digest="d1"))
+        assert getattr(plan, where) == ["crm"], (tags, state)
+
+
+def test_a_backfill_that_has_only_just_been_launched_is_on_its_way() -> None:
+    other = backfill(names=["crm"])  # for the request d1
+    for digest, where in ((None, "in_flight"), ("d1", "in_flight"), ("d2", "missing")):
+        leads = [] if digest else [materialized()]
+        plan = find_missing(
+            Answering(newest(crm=None), *leads, unfinished("abc"), other), request("crm", digest=digest)
+        )
+        assert getattr(plan, where) == ["crm"], digest
+
+
+class Restarting(Answering):
+    """Runs one campaign, and does not answer where there is None instead of a state."""
+
+    def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        answer = super().ask(query, variables)
+        if not answer:
             raise DagsterUnavailable("Dagster does not answer.")
-        return seen(crm=CampaignRun(state))  # pyright: ignore[reportArgumentType]
+        return answer
 
 
-def seen(**campaigns: CampaignRun) -> Backfill:
-    return Backfill("abc", "REQUESTED", None, {}, campaigns)
+def restarting(*states: str | None) -> Restarting:
+    return Restarting(*(backfill(run("crm", state), names=["crm"]) if state else {} for state in states))
 
 
 @pytest.fixture
@@ -142,31 +193,31 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_dagster_that_is_away_for_a_while_does_not_end_the_watching() -> None:
-    shown = Shown()
-    with DagsterService(FREE_OF_SERVERS) as service:
-        ended = watch(Restarting(service, ["lost", "queued", "lost", "lost", "queued", "done"]), "abc", shown)
+def test_a_dagster_that_is_away_for_a_while_does_not_end_the_watching(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = watch(restarting(None, "QUEUED", None, None, "STARTED", "STARTED", "SUCCESS"), "abc")
     assert ended.over
-    assert shown.told == ["lost", "queued", "lost", "lost", "queued", "done"]
+    assert capsys.readouterr().err.splitlines() == [
+        "Backfill abc: 1 queued",
+        "Backfill abc: 1 running",
+        "Backfill abc: 1 done",
+    ]
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_dagster_that_stays_away_ends_the_watching_with_how_to_go_on() -> None:
-    with (
-        DagsterService(FREE_OF_SERVERS) as service,
-        pytest.raises(DagsterUnavailable, match="lead-assets backfill --watch abc"),
-    ):
-        watch(Restarting(service, ["queued", *["lost"] * 1_000_000]), "abc", Shown(), patience_seconds=0.05)
+def test_a_dagster_that_stays_away_ends_the_watching_with_how_to_continue() -> None:
+    service = restarting("QUEUED", *[None] * 1_000_000)
+    with pytest.raises(DagsterUnavailable, match="lead-assets backfill --watch abc"):
+        watch(service, "abc", patience_seconds=0.05)
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_campaigns_that_did_not_get_through_are_told_and_exit_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_campaigns_that_did_not_succeed_are_reported_and_exit_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = backfill(run("crm", "CANCELED"), names=["crm", "shop"], status="CANCELED")
     for arguments in ([], ["--json"]):
         monkeypatch.setattr("lead_assets.cli.backfilling.DagsterService", lambda _: Answering(ended, ended))
         result = CliRunner().invoke(main, ["backfill", "--watch", "abc", *arguments], catch_exceptions=False)
         assert result.exit_code == 1
-        assert "Error: 2 of 2 campaigns did not get through" in result.stderr
+        assert "Error: 2 of 2 campaigns did not succeed" in result.stderr
         if arguments:
             states = {one: state["state"] for one, state in json.loads(result.stdout)["campaigns"].items()}
             assert states == {"crm": "canceled", "shop": "canceled"}
@@ -195,52 +246,40 @@ class Interrupted(Answering):
         return super().ask(query, variables)
 
 
-def test_ctrl_c_ends_the_watching_and_says_how_to_go_on_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Interrupted(backfill(run("crm", "STARTED"), names=["crm"]))
+def test_ctrl_c_ends_the_watching_and_says_how_to_continue_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = backfill(run("crm", "STARTED"), names=["crm"])
+    service = Interrupted(started, started)
     monkeypatch.setattr("lead_assets.cli.backfilling.DagsterService", lambda _: service)
     result = CliRunner().invoke(main, ["backfill", "--watch", "abc"], catch_exceptions=False)
     assert result.exit_code == 130
     assert result.stderr == (
-        "The backfill goes on. Watch it with `lead-assets backfill --watch abc`, or at "
+        "Backfill abc: 1 running\n"
+        "A backfill that has started continues. Watch it with `lead-assets backfill --watch abc`, or at "
         "http://dagster.test:3000/runs/b/abc\n"
     )
 
 
-def test_without_a_terminal_each_change_is_a_line() -> None:
-    text = io.StringIO()
-    lines = Lines(Console(file=text, width=200))
-    lines.show(seen(crm=CampaignRun("waiting"), shop=CampaignRun("running", "r", 1.0)))
-    lines.show(seen(crm=CampaignRun("waiting"), shop=CampaignRun("running", "r", 1.0)))
-    lines.lost("Asking again: it is away.")
-    lines.lost("Asking again: it is away.")
-    lines.show(seen(crm=CampaignRun("queued", "r"), shop=CampaignRun("done", "r", 1.0, 8.2)))
-    assert text.getvalue().splitlines() == [
-        "shop: running (1 waiting, 1 running)",
-        "Asking again: it is away.",
-        "Dagster answers again.",
-        "shop: done after 7 s (1 queued, 1 done)",
-    ]
+def seen(**campaigns: CampaignRun) -> Backfill:
+    return Backfill("abc", "REQUESTED", None, {}, campaigns)
 
 
 def test_in_a_terminal_the_running_and_the_failed_are_shown_with_step_and_seconds() -> None:
-    text = io.StringIO()
-    console = Console(file=text, width=100, force_terminal=True)
-    with Live(console=console, auto_refresh=False) as live:
-        picture = LivePicture(live)
-        picture.show(
-            seen(
-                crm=CampaignRun("running", "r", 1.0, 6.0, step="ranked_candidates"),
-                shop=CampaignRun("failed", "r", 1.0, 3.0),
-                other=CampaignRun("done", "r", 1.0, 3.0),
-                **{f"more_{number}": CampaignRun("failed", "r", 1.0, 3.0) for number in range(20)},
+    console = Console(file=io.StringIO(), width=100)
+    with console.capture() as captured:
+        console.print(
+            picture(
+                seen(
+                    crm=CampaignRun("running", "r", 5.0, step="ranked_candidates"),
+                    shop=CampaignRun("failed", "r", 2.0),
+                    other=CampaignRun("done", "r", 2.0),
+                    **{f"more_{number}": CampaignRun("failed", "r", 2.0) for number in range(20)},
+                )
             )
         )
-        picture.lost("Asking again: it is away.")
-    plain: Any = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text.getvalue())
-    last = plain[plain.rindex("Backfill abc") :]
-    assert "Backfill abc: 1 running, 1 done, 21 failed" in last
-    assert re.search(r"^.  crm +5 s +ranked_candidates", last, re.MULTILINE)
-    assert re.search(r"✗ +shop +2 s", last)
-    assert "and 10 more" in last
-    assert "other" not in last
-    assert "Asking again: it is away." in last
+    counts, bar, crm, shop, *others = captured.get().splitlines()
+    assert counts == "Backfill abc: 1 running, 1 done, 21 failed"
+    assert set(bar.strip()) <= {"━", "╸", "╺", "-", " "}
+    assert crm.split()[1:] == ["crm", "5", "s", "ranked_candidates"]
+    assert shop.split() == ["✗", "shop", "2", "s"]
+    assert "and 10 more" in others[-1]
+    assert "other" not in captured.get()

@@ -126,7 +126,7 @@ def test_without_dagster_runs_are_503(client: httpx.Client) -> None:
     for answer in (client.post("/campaigns/crm/run"), client.get(f"/runs/{RUN_ID}")):
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
-        assert "start it with `lead-assets dev`" in answer.json()["error"]
+        assert "Start it with `lead-assets dev`" in answer.json()["error"]
 
 
 def test_what_nobody_expected_is_500_without_a_word_of_it(

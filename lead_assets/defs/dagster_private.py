@@ -1,0 +1,50 @@
+"""The only module that imports private parts of Dagster, because there is no public way to them.
+
+- Storage by environment: the storages that ``dagster.yaml`` names derive from Dagster's own, and those are private.
+- The origin of a run: the Timeline and a job's Runs tab show only runs that name their code location. Dagster's public
+  ways to execute a job in this process cannot say that.
+
+A test pins Dagster's minor version and uses each name, so that an upgrade that moves one of them is noticed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+
+from lead_assets.defs.partitions import LOCATION, REPOSITORY
+
+__all__ = [
+    "ConfigurableClassData",
+    "DagsterSqliteStorage",
+    "LocalArtifactStorage",
+    "LocalComputeLogManager",
+    "execute_as_location",
+]
+
+
+def execute_as_location(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    run_id: str,
+    *,
+    config: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> dg.JobExecutionResult:
+    """Execute ``job`` in this process as a run of the code location. A run that fails raises nothing."""
+    location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), REPOSITORY)
+    run = instance.create_run_for_job(
+        job,
+        run_id=run_id,
+        run_config=config,
+        tags={**job.run_tags, **tags},
+        remote_job_origin=location.get_job_origin(job.name),
+    )
+    return execute_run(InMemoryJob(job), run, instance)
