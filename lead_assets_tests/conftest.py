@@ -76,11 +76,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(kind(item.path))
 
 
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _no_environment() -> Iterator[None]:
     """Tests see no settings of the machine they run on."""
-    for name in (*NAMES, *VARIABLES):
-        monkeypatch.delenv(name, raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*NAMES, *VARIABLES):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _environment_as_before() -> Iterator[None]:
+    """What a test, or a command in it, sets is gone with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 class _NotDrawn(Exception):
@@ -112,7 +123,14 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
     home = tmp_path_factory.mktemp("servers")
     try:
-        yield embedded.up(home)
+        started = embedded.up(home)
+        # Commits wait for no disk: that loses something only where PostgreSQL itself is killed, and the tests that kill
+        # it have servers of their own.
+        engine = sa.create_engine(started.database_url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text("ALTER ROLE CURRENT_USER SET synchronous_commit = off"))
+        engine.dispose()
+        yield started
     finally:
         embedded.down(home)
 
