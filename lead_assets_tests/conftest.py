@@ -124,15 +124,25 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serve
     home = tmp_path_factory.mktemp("servers")
     try:
         started = embedded.up(home)
-        # Commits wait for no disk: that loses something only where PostgreSQL itself is killed, and the tests that kill
-        # it have servers of their own.
-        engine = sa.create_engine(started.database_url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(sa.text("ALTER ROLE CURRENT_USER SET synchronous_commit = off"))
-        engine.dispose()
+        _make_fast(started.database_url)
         yield started
     finally:
         embedded.down(home)
+
+
+def _make_fast(database_url: str) -> None:
+    """Sessions of the role that commit without waiting for the disk, and connect without 4096 rounds of a hash.
+
+    What has committed is lost only where PostgreSQL itself is killed, and tests that kill it have servers of their own.
+    Dagster opens a connection for each event.
+    """
+    engine = sa.create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("ALTER ROLE CURRENT_USER SET synchronous_commit = off"))
+        connection.execute(sa.text("SET scram_iterations = 1"))
+        password = sa.literal(engine.url.password).compile(engine, compile_kwargs={"literal_binds": True})
+        connection.execute(sa.text(f"ALTER ROLE CURRENT_USER PASSWORD {password}"))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ from lead_assets_tests.stand_ins.openai_server.answers import shown_document
 from lead_assets_tests.stand_ins.reddit_server import Corpus, RedditServer
 
 ASK = "Can anyone recommend a good CRM for my small business?"
+VECTORS = "SELECT count(*) FROM lead_assets.vectors"
 
 
 @dataclass
@@ -421,29 +422,10 @@ def test_the_sample_campaigns_are_copied_without_overwriting(tmp_path: Path) -> 
 
 def test_a_run_killed_after_the_crawl_loses_nothing(shell: Shell) -> None:
     """SIGKILL while texts are embedded: the next run finishes what is stored, and crawls nothing again."""
-    count = 2 * BATCH
-    shell.archive(*(post(f"{ASK} Shop {number}.", f"{number} " + "many words " * 100) for number in range(count)))
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
-        env=os.environ | shell.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    database = Database(shell.environment["DATABASE_URL"])
-    embedded = sa.text("SELECT count(*) FROM lead_assets.vectors")
-    try:
-        deadline = time.monotonic() + 120
-        found = 0
-        while not found and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-            with database.connect() as connection:
-                found = connection.scalar(embedded) or 0
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert 0 < found < count, "the run was to be killed between two batches"
-    finally:
-        database.close()
+    count = 3 * BATCH
+    shell.archive(*(post(f"{ASK} Shop {number}.", f"{number} " + "many words " * 30) for number in range(count)))
 
+    found = kill_a_run(shell, VECTORS, once=1, before=count)
     outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
 
     assert outcome["this_run"]["crawled_documents"]["judged"] == 0
@@ -452,8 +434,9 @@ def test_a_run_killed_after_the_crawl_loses_nothing(shell: Shell) -> None:
     assert outcome["funnel"]["extracted"] > 0
 
 
-def kill_a_run(shell: Shell, stored: str, *, once: int, before: int) -> None:
-    """Start a run in a process of its own, and kill it once the query ``stored`` counts ``once``, before ``before``."""
+def kill_a_run(shell: Shell, stored: str, *, once: int, before: int) -> int:
+    """Start a run in a process of its own, and kill it once the query ``stored`` counts ``once``, before ``before``;
+    gives what it counted."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
         env=os.environ | shell.environment,
@@ -473,6 +456,7 @@ def kill_a_run(shell: Shell, stored: str, *, once: int, before: int) -> None:
         assert once <= found < before, "the run was to be killed in the middle of its work"
     finally:
         database.close()
+    return found
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -488,7 +472,7 @@ def test_a_run_killed_while_openai_embeds_pays_again_for_the_batches_under_way_o
             "EXTRACTOR": "rules",
         }.items():
             monkeypatch.setenv(name, value)
-        kill_a_run(shell, "SELECT count(*) FROM lead_assets.vectors", once=batch, before=count)
+        kill_a_run(shell, VECTORS, once=batch, before=count)
         openai.latency = 0.0
 
         outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
@@ -621,27 +605,37 @@ def test_a_database_that_dies_during_a_run_is_one_sentence(tmp_path: Path, monke
     shell = Shell(tmp_path, {"LEAD_ASSETS_HOME": str(home), "LEAD_ASSETS_CAMPAIGNS": str(tmp_path / "campaigns")})
     for name, value in shell.environment.items():
         monkeypatch.setenv(name, value)
+    count = 4 * BATCH
+    shell.campaign()
+    shell.archive(*(post(f"{ASK} Shop {number}.") for number in range(count)))
     try:
         shell("up")
-        shell.campaign()
-        shell.archive(*(post(f"{ASK} Shop {number}.", f"{number} " + "many words " * 100) for number in range(2 * BATCH)))
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
-            env=os.environ | shell.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        _wait_for_vectors(embedded.read(home))
-        (postgres,) = [server for server in embedded.status(home) if server.name == "postgres"]
-        assert postgres.pid is not None
-        os.kill(postgres.pid, signal.SIGKILL)
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 2
-        assert "Error: PostgreSQL stopped answering during the run; what was committed stays." in said
-        assert "Traceback" not in said
-        shell("up")
-        assert json.loads(shell("run", "shop_crm", "--json").stdout)["funnel"]["ranked"] == 2 * BATCH
+        with StandIn(latency=0.5) as openai:
+            # A model that takes its time and no processor.
+            for name, value in {
+                "OPENAI_BASE_URL": openai.url,
+                "EMBEDDING_CONCURRENCY": "1",
+                "EXTRACTOR": "rules",
+            }.items():
+                monkeypatch.setenv(name, value)
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
+                env=os.environ | shell.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            _wait_for_vectors(embedded.read(home))
+            (postgres,) = [server for server in embedded.status(home) if server.name == "postgres"]
+            assert postgres.pid is not None
+            os.kill(postgres.pid, signal.SIGKILL)
+            _, said = process.communicate(timeout=120)
+            openai.latency = 0.0
+            assert process.returncode == 2
+            assert "Error: PostgreSQL stopped answering during the run; what was committed stays." in said
+            assert "Traceback" not in said
+            shell("up")
+            assert json.loads(shell("run", "shop_crm", "--json").stdout)["funnel"]["ranked"] == count
     finally:
         embedded.down(home)
 
@@ -654,6 +648,6 @@ def _wait_for_vectors(servers: embedded.Servers | None) -> None:
     while not found and time.monotonic() < deadline:
         time.sleep(0.2)
         with database.connect() as connection:
-            found = connection.scalar(sa.text("SELECT count(*) FROM lead_assets.vectors")) or 0
+            found = connection.scalar(sa.text(VECTORS)) or 0
     database.close()
     assert found
