@@ -24,6 +24,7 @@ from lead_assets.config.addresses import VARIABLES as OPENAI_VARIABLES
 from lead_assets.config.environment import REDDIT_VARIABLES
 from lead_assets.definitions import build_defs
 from lead_assets.defs.jobs import GRAPH
+from lead_assets.defs.metadata import charts
 from lead_assets.defs.partitions import campaigns
 from lead_assets.domain.settings import NAMES
 from lead_assets.models.local_embedder import LocalEmbedder
@@ -37,6 +38,8 @@ SHARED = Path(os.environ.get("LEAD_ASSETS_SHARED") or PROJECT.parent / "shared")
 """Real data, which is not part of the project: tests that need it are skipped where it is not there."""
 KINDS = {"unit": "unit", "stand_ins": "unit", "graph": "graph", "process": "process"}
 """The mark of the tests in each folder."""
+FIGURES = {name: getattr(charts, name) for name in ("funnel_figure", "score_figure")}
+"""What draws pictures."""
 
 # Tests say how wide a terminal is; a console that is made while this is set would not listen to them.
 os.environ.pop("COLUMNS", None)
@@ -62,27 +65,84 @@ VARIABLES = (
 )
 
 
+def kind(path: Path) -> str:
+    """Of the tests in a file."""
+    return KINDS[path.relative_to(Path(__file__).parent).parts[0]]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by its folder."""
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(KINDS[folder])
+        item.add_marker(kind(item.path))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_environment() -> Iterator[None]:
+    """Tests see no settings of the machine they run on."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*NAMES, *VARIABLES):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see no settings of the machine they run on."""
-    for name in (*NAMES, *VARIABLES):
-        monkeypatch.delenv(name, raising=False)
+def _environment_as_before() -> Iterator[None]:
+    """What a test, or a command in it, sets is gone with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+class _NotDrawn(Exception):
+    """What metadata says in the place of a picture."""
+
+
+def _draw_nothing(*_: Any) -> None:
+    raise _NotDrawn
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Drawing takes as long as all else of a small run: in runs of this process pictures are left out."""
+    with pytest.MonkeyPatch.context() as patch:
+        if kind(request.path) != "unit":
+            for name in FIGURES:
+                patch.setattr(charts, name, _draw_nothing)
+        yield
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that looks at pictures: they are drawn."""
+    for name, figure in FIGURES.items():
+        monkeypatch.setattr(charts, name, figure)
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
     home = tmp_path_factory.mktemp("servers")
     try:
-        yield embedded.up(home)
+        started = embedded.up(home)
+        _make_fast(started.database_url)
+        yield started
     finally:
         embedded.down(home)
+
+
+def _make_fast(database_url: str) -> None:
+    """Sessions of the role that commit without waiting for the disk, and connect without 4096 rounds of a hash.
+
+    What has committed is lost only where PostgreSQL itself is killed, and tests that kill it have servers of their own.
+    Dagster opens a connection for each event.
+    """
+    engine = sa.create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("ALTER ROLE CURRENT_USER SET synchronous_commit = off"))
+        connection.execute(sa.text("SET scram_iterations = 1"))
+        password = sa.literal(engine.url.password).compile(engine, compile_kwargs={"literal_binds": True})
+        connection.execute(sa.text(f"ALTER ROLE CURRENT_USER PASSWORD {password}"))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

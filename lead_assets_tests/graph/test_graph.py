@@ -142,6 +142,7 @@ def test_rejections_are_in_the_table_the_csv_file_and_the_metadata(world: World)
     assert "HYPERLINK" not in json.dumps(examples)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_ranking_shows_its_funnel_and_its_scores_as_pictures(world: World) -> None:
     world.campaign()
     world.archive(asking(1), asking(2), asking(3, score=-3), asking(4, over_18=True))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from click.testing import CliRunner, Result
 from lead_assets import servers as embedded
 from lead_assets.cli import main
 from lead_assets.models.openai.embedder import DECODING
+from lead_assets.pipeline.embed import BATCH
 from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import PROJECT, post, write_archive
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn
@@ -27,6 +29,7 @@ from lead_assets_tests.stand_ins.openai_server.answers import shown_document
 from lead_assets_tests.stand_ins.reddit_server import Corpus, RedditServer
 
 ASK = "Can anyone recommend a good CRM for my small business?"
+VECTORS = "SELECT count(*) FROM lead_assets.vectors"
 
 
 @dataclass
@@ -56,29 +59,27 @@ class Shell:
         write_archive(self.folder / "archive.ndjson", things)
 
 
-@pytest.fixture
-def shell(tmp_path: Path, database_url: str, servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch) -> Shell:
+def open_shell(folder: Path, database_url: str, servers: embedded.Servers, patch: pytest.MonkeyPatch) -> Shell:
+    """A shell in ``folder``, with a campaign."""
     environment = {
         "DATABASE_URL": database_url,
         "TYPESENSE_URL": servers.typesense_url,
         "TYPESENSE_API_KEY": servers.typesense_api_key,
-        "LEAD_ASSETS_HOME": str(tmp_path / "home"),
-        "LEAD_ASSETS_CAMPAIGNS": str(tmp_path / "campaigns"),
+        "LEAD_ASSETS_HOME": str(folder / "home"),
+        "LEAD_ASSETS_CAMPAIGNS": str(folder / "campaigns"),
         "COLUMNS": "160",
     }
-    # The commands set variables for Dagster: let the test's end unset them.
     for name, value in (environment | {"DAGSTER_HOME": str(PROJECT)}).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    made = Shell(tmp_path, environment)
+        patch.setenv(name, value)
+    patch.chdir(folder)
+    made = Shell(folder, environment)
     made("up")
     made.campaign()
     return made
 
 
-@pytest.fixture
-def ran(shell: Shell) -> Shell:
-    """A shell after one run: a lead, a near miss, a rejected document, and a hostile one."""
+def run_shop(shell: Shell) -> None:
+    """Run a campaign with a lead, a near miss, a rejected document, and a hostile one."""
     shell.archive(
         post(f"{ASK} Two of us.", "Budget is $40 a month.", name="t3_1lead", id="1lead"),
         post("I built a CRM, check it out", "Sign up today.", name="t3_1sell", id="1sell"),
@@ -86,7 +87,35 @@ def ran(shell: Shell) -> Shell:
         post("=1+1 [bold red]which CRM\x1b[31m do you recommend?[/]", "a | b", name="t3_1odd", id="1odd"),
     )
     shell("run", "shop_crm")
+
+
+@pytest.fixture
+def shell(tmp_path: Path, database_url: str, servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    return open_shell(tmp_path, database_url, servers, monkeypatch)
+
+
+@pytest.fixture
+def ran(shell: Shell) -> Shell:
+    """A shell after one run, for tests that run more or change something."""
+    run_shop(shell)
     return shell
+
+
+@pytest.fixture(scope="module")
+def ran_once(
+    tmp_path_factory: pytest.TempPathFactory, new_database_url: Callable[[], str], servers: embedded.Servers
+) -> Shell:
+    with pytest.MonkeyPatch.context() as patch:
+        shell = open_shell(tmp_path_factory.mktemp("shop"), new_database_url(), servers, patch)
+        run_shop(shell)
+    return shell
+
+
+@pytest.fixture
+def stored(ran_once: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A shell after the one run that all tests share that only look at what it stored."""
+    monkeypatch.chdir(ran_once.folder)
+    return ran_once
 
 
 def test_run_prints_the_funnel_and_a_second_run_says_that_nothing_is_new(shell: Shell) -> None:
@@ -129,8 +158,8 @@ def _only_lead(shell: Shell, campaign_id: str) -> str:
     return json.loads(line)["reddit_id"]
 
 
-def test_leads_as_a_table_shows_the_reason_and_the_link_and_obeys_no_markup(ran: Shell) -> None:
-    output = ran("leads", "shop_crm").output
+def test_leads_as_a_table_shows_the_reason_and_the_link_and_obeys_no_markup(stored: Shell) -> None:
+    output = stored("leads", "shop_crm").output
     assert "Can anyone recommend a good CRM" in output
     assert "https://redd.it/1lead" in output
     assert "budget $40 a month" in output
@@ -139,9 +168,9 @@ def test_leads_as_a_table_shows_the_reason_and_the_link_and_obeys_no_markup(ran:
     assert "1sell" not in output
 
 
-def test_leads_as_json_lines_and_csv_say_the_same(ran: Shell) -> None:
-    lines = [json.loads(line) for line in ran("leads", "shop_crm", "--format", "jsonl").stdout.splitlines()]
-    rows = list(csv.DictReader(io.StringIO(ran("leads", "shop_crm", "--format", "csv").stdout)))
+def test_leads_as_json_lines_and_csv_say_the_same(stored: Shell) -> None:
+    lines = [json.loads(line) for line in stored("leads", "shop_crm", "--format", "jsonl").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(stored("leads", "shop_crm", "--format", "csv").stdout)))
     assert [line["reddit_id"] for line in lines] == [row["reddit_id"] for row in rows]
     assert {"t3_1lead", "t3_1odd"} == {row["reddit_id"] for row in rows}
     titles = {row["reddit_id"]: row["title"] for row in rows}
@@ -149,24 +178,24 @@ def test_leads_as_json_lines_and_csv_say_the_same(ran: Shell) -> None:
     assert lines[0]["extracted_data"]["extractor"] == "rules"
 
 
-def test_leads_can_be_cut_by_score_day_and_number(ran: Shell) -> None:
-    assert len(ran("leads", "shop_crm", "--format", "jsonl", "--limit", "1").stdout.splitlines()) == 1
-    assert ran("leads", "shop_crm", "--format", "jsonl", "--min-score", "1").stdout == ""
-    assert ran("leads", "shop_crm", "--format", "jsonl", "--since", "2026-06-29").stdout == ""
-    assert ran("leads", "shop_crm", "--format", "jsonl", "--since", "2026-05-01").stdout != ""
+def test_leads_can_be_cut_by_score_day_and_number(stored: Shell) -> None:
+    assert len(stored("leads", "shop_crm", "--format", "jsonl", "--limit", "1").stdout.splitlines()) == 1
+    assert stored("leads", "shop_crm", "--format", "jsonl", "--min-score", "1").stdout == ""
+    assert stored("leads", "shop_crm", "--format", "jsonl", "--since", "2026-06-29").stdout == ""
+    assert stored("leads", "shop_crm", "--format", "jsonl", "--since", "2026-05-01").stdout != ""
 
 
-def test_candidates_as_ids_are_the_kept_ones_best_first(ran: Shell) -> None:
-    ids = ran("candidates", "shop_crm", "--format", "ids").stdout.splitlines()
-    rows = [json.loads(line) for line in ran("candidates", "shop_crm", "--format", "jsonl").stdout.splitlines()]
+def test_candidates_as_ids_are_the_kept_ones_best_first(stored: Shell) -> None:
+    ids = stored("candidates", "shop_crm", "--format", "ids").stdout.splitlines()
+    rows = [json.loads(line) for line in stored("candidates", "shop_crm", "--format", "jsonl").stdout.splitlines()]
     assert ids == [row["reddit_id"] for row in rows]
     assert [row["fused_score"] for row in rows] == sorted((row["fused_score"] for row in rows), reverse=True)
     assert "t3_1nsfw" not in ids
-    assert "t3_1lead" in ran("candidates", "shop_crm").output
+    assert "t3_1lead" in stored("candidates", "shop_crm").output
 
 
-def test_explain_tells_each_gate_each_score_and_the_extraction_of_a_lead(ran: Shell) -> None:
-    explained = json.loads(ran("explain", "shop_crm", "t3_1lead", "--json").stdout)
+def test_explain_tells_each_gate_each_score_and_the_extraction_of_a_lead(stored: Shell) -> None:
+    explained = json.loads(stored("explain", "shop_crm", "t3_1lead", "--json").stdout)
     assert explained["outcome"] == "qualified lead"
     gates = {row["gate"]: row for row in explained["gates"]}
     assert len(gates) == 11
@@ -177,18 +206,18 @@ def test_explain_tells_each_gate_each_score_and_the_extraction_of_a_lead(ran: Sh
     contributions = sum(part["contribution"] for part in explained["score"]["components"].values())
     assert explained["score"]["fused_score"] == pytest.approx(min(1, contributions), abs=1e-6)
     assert explained["extraction"]["extraction"]["budget"] == "$40 a month"
-    assert "Fused score" in ran("explain", "shop_crm", "t3_1lead").output
+    assert "Fused score" in stored("explain", "shop_crm", "t3_1lead").output
 
 
-def test_explain_tells_the_gate_that_rejected_a_document_that_is_not_stored(ran: Shell) -> None:
-    explained = json.loads(ran("explain", "shop_crm", "t3_1nsfw", "--json").stdout)
+def test_explain_tells_the_gate_that_rejected_a_document_that_is_not_stored(stored: Shell) -> None:
+    explained = json.loads(stored("explain", "shop_crm", "t3_1nsfw", "--json").stdout)
     assert explained["outcome"] == "rejected by nsfw"
     outcomes = {row["gate"]: row["outcome"] for row in explained["gates"]}
     assert outcomes["upvote_ratio"] == "kept"
     assert outcomes["nsfw"] == "rejected"
     assert outcomes["author_karma"] == "not reached"
     assert explained["score"] is None
-    assert "rejected by nsfw" in ran("explain", "shop_crm", "t3_1nsfw").output
+    assert "rejected by nsfw" in stored("explain", "shop_crm", "t3_1nsfw").output
 
 
 def test_explain_stays_true_through_a_second_crawl_and_a_changed_setting(ran: Shell) -> None:
@@ -199,21 +228,21 @@ def test_explain_stays_true_through_a_second_crawl_and_a_changed_setting(ran: Sh
     assert json.loads(ran("explain", "shop_crm", "t3_1nsfw", "--json").stdout)["outcome"] == "qualified lead"
 
 
-def test_export_writes_all_tables(ran: Shell) -> None:
-    ran("export", "shop_crm", "--to", "out")
-    names = sorted(path.name for path in (ran.folder / "out").iterdir())
+def test_export_writes_all_tables(stored: Shell) -> None:
+    stored("export", "shop_crm", "--to", "out")
+    names = sorted(path.name for path in (stored.folder / "out").iterdir())
     assert names == ["candidates.csv", "leads.csv", "rejections.csv"]
-    with (ran.folder / "out" / "rejections.csv").open(newline="") as file:
+    with (stored.folder / "out" / "rejections.csv").open(newline="") as file:
         assert "nsfw" in [row["gate"] for row in csv.DictReader(file)]
-    ran("export", "shop_crm", "--to", "out", "--format", "jsonl")
-    assert (ran.folder / "out" / "leads.jsonl").read_text().count("\n") == 2
+    stored("export", "shop_crm", "--to", "out", "--format", "jsonl")
+    assert (stored.folder / "out" / "leads.jsonl").read_text().count("\n") == 2
 
 
-def test_status_and_env_tell_programs_where_things_are(ran: Shell) -> None:
-    status = json.loads(ran("status", "--json").stdout)
+def test_status_and_env_tell_programs_where_things_are(stored: Shell) -> None:
+    status = json.loads(stored("status", "--json").stdout)
     assert status["campaigns"]["shop_crm"]["leads_found"] == 2
-    exports = ran("env").stdout
-    assert f"export DATABASE_URL={ran.environment['DATABASE_URL']}" in exports.replace("'", "")
+    exports = stored("env").stdout
+    assert f"export DATABASE_URL={stored.environment['DATABASE_URL']}" in exports.replace("'", "")
     assert "TYPESENSE_API_KEY" in exports
 
 
@@ -393,29 +422,10 @@ def test_the_sample_campaigns_are_copied_without_overwriting(tmp_path: Path) -> 
 
 def test_a_run_killed_after_the_crawl_loses_nothing(shell: Shell) -> None:
     """SIGKILL while texts are embedded: the next run finishes what is stored, and crawls nothing again."""
-    count = 400
-    shell.archive(*(post(f"{ASK} Shop {number}.", f"{number} " + "many words " * 100) for number in range(count)))
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
-        env=os.environ | shell.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    database = Database(shell.environment["DATABASE_URL"])
-    embedded = sa.text("SELECT count(*) FROM lead_assets.vectors")
-    try:
-        deadline = time.monotonic() + 120
-        found = 0
-        while not found and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.2)
-            with database.connect() as connection:
-                found = connection.scalar(embedded) or 0
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert 0 < found < count, "the run was to be killed between two batches"
-    finally:
-        database.close()
+    count = 3 * BATCH
+    shell.archive(*(post(f"{ASK} Shop {number}.", f"{number} " + "many words " * 30) for number in range(count)))
 
+    found = kill_a_run(shell, VECTORS, once=1, before=count)
     outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
 
     assert outcome["this_run"]["crawled_documents"]["judged"] == 0
@@ -424,8 +434,9 @@ def test_a_run_killed_after_the_crawl_loses_nothing(shell: Shell) -> None:
     assert outcome["funnel"]["extracted"] > 0
 
 
-def kill_a_run(shell: Shell, stored: str, *, once: int, before: int) -> None:
-    """Start a run in a process of its own, and kill it once the query ``stored`` counts ``once``, before ``before``."""
+def kill_a_run(shell: Shell, stored: str, *, once: int, before: int) -> int:
+    """Start a run in a process of its own, and kill it once the query ``stored`` counts ``once``, before ``before``;
+    gives what it counted."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
         env=os.environ | shell.environment,
@@ -445,6 +456,7 @@ def kill_a_run(shell: Shell, stored: str, *, once: int, before: int) -> None:
         assert once <= found < before, "the run was to be killed in the middle of its work"
     finally:
         database.close()
+    return found
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -460,7 +472,7 @@ def test_a_run_killed_while_openai_embeds_pays_again_for_the_batches_under_way_o
             "EXTRACTOR": "rules",
         }.items():
             monkeypatch.setenv(name, value)
-        kill_a_run(shell, "SELECT count(*) FROM lead_assets.vectors", once=batch, before=count)
+        kill_a_run(shell, VECTORS, once=batch, before=count)
         openai.latency = 0.0
 
         outcome = json.loads(shell("run", "shop_crm", "--json").stdout)
@@ -582,10 +594,8 @@ def test_an_empty_table_is_exported_with_its_header(shell: Shell) -> None:
     assert "reddit_id" in (shell.folder / "out" / "rejections.csv").read_text()
 
 
-def test_paths_that_look_like_markup_are_paths(shell: Shell) -> None:
-    shell.archive(post(ASK))
-    shell("run", "shop_crm")
-    assert "out[/b]" in shell("export", "shop_crm", "--to", "out[/b]").output
+def test_paths_that_look_like_markup_are_paths(stored: Shell) -> None:
+    assert "out[/b]" in stored("export", "shop_crm", "--to", "out[/b]").output
 
 
 def test_a_database_that_dies_during_a_run_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,27 +605,37 @@ def test_a_database_that_dies_during_a_run_is_one_sentence(tmp_path: Path, monke
     shell = Shell(tmp_path, {"LEAD_ASSETS_HOME": str(home), "LEAD_ASSETS_CAMPAIGNS": str(tmp_path / "campaigns")})
     for name, value in shell.environment.items():
         monkeypatch.setenv(name, value)
+    count = 4 * BATCH
+    shell.campaign()
+    shell.archive(*(post(f"{ASK} Shop {number}.") for number in range(count)))
     try:
         shell("up")
-        shell.campaign()
-        shell.archive(*(post(f"{ASK} Shop {number}.", f"{number} " + "many words " * 100) for number in range(400)))
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
-            env=os.environ | shell.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        _wait_for_vectors(embedded.read(home))
-        (postgres,) = [server for server in embedded.status(home) if server.name == "postgres"]
-        assert postgres.pid is not None
-        os.kill(postgres.pid, signal.SIGKILL)
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 2
-        assert "Error: PostgreSQL stopped answering during the run; what was committed stays." in said
-        assert "Traceback" not in said
-        shell("up")
-        assert json.loads(shell("run", "shop_crm", "--json").stdout)["funnel"]["ranked"] == 400
+        with StandIn(latency=0.5) as openai:
+            # A model that takes its time and no processor.
+            for name, value in {
+                "OPENAI_BASE_URL": openai.url,
+                "EMBEDDING_CONCURRENCY": "1",
+                "EXTRACTOR": "rules",
+            }.items():
+                monkeypatch.setenv(name, value)
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from lead_assets.cli import main; main()", "run", "shop_crm"],
+                env=os.environ | shell.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            _wait_for_vectors(embedded.read(home))
+            (postgres,) = [server for server in embedded.status(home) if server.name == "postgres"]
+            assert postgres.pid is not None
+            os.kill(postgres.pid, signal.SIGKILL)
+            _, said = process.communicate(timeout=120)
+            openai.latency = 0.0
+            assert process.returncode == 2
+            assert "Error: PostgreSQL stopped answering during the run; what was committed stays." in said
+            assert "Traceback" not in said
+            shell("up")
+            assert json.loads(shell("run", "shop_crm", "--json").stdout)["funnel"]["ranked"] == count
     finally:
         embedded.down(home)
 
@@ -628,6 +648,6 @@ def _wait_for_vectors(servers: embedded.Servers | None) -> None:
     while not found and time.monotonic() < deadline:
         time.sleep(0.2)
         with database.connect() as connection:
-            found = connection.scalar(sa.text("SELECT count(*) FROM lead_assets.vectors")) or 0
+            found = connection.scalar(sa.text(VECTORS)) or 0
     database.close()
     assert found

@@ -50,6 +50,7 @@ def test_who_draws_nothing_does_not_import_matplotlib() -> None:
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_same_numbers_give_the_same_bytes_in_another_process() -> None:
     program = (
         f"from {test_pictures.__name__} import *;"
