@@ -26,7 +26,7 @@ from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.cues import asking_cue, selling_cue
 from lead_assets.domain.evaluation import Golden, Metrics, measure
 from lead_assets.domain.keywords import Keyword, fold
-from lead_assets.domain.ranking import (
+from lead_assets.domain.scoring import (
     INTENT_RANGE,
     TEXT_MATCH_TOKEN,
     Weights,

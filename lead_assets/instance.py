@@ -12,7 +12,7 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.domain.errors import DatabaseUnavailable
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database, in_schema

@@ -12,13 +12,13 @@ from lead_assets.cli.campaigns import campaigns
 from lead_assets.cli.evaluating import evaluate_command
 from lead_assets.cli.reading import candidates, explain, export, leads
 from lead_assets.cli.reloading import reload
-from lead_assets.cli.running import RunInterrupted, demo, run
+from lead_assets.cli.running import demo, run
 from lead_assets.cli.servers import dev, down, env, status, up
 from lead_assets.cli.serving import api, tokens
 from lead_assets.cli.state import CAMPAIGNS_VARIABLE, set_variable
 from lead_assets.cli.sweeping import sweep
-from lead_assets.defs.resources import PROJECT
-from lead_assets.domain.errors import InvalidInput, LeadAssetsError, Unavailable
+from lead_assets.config.environment import PROJECT
+from lead_assets.domain.errors import InvalidInput, LeadAssetsError, RunInterrupted, Unavailable
 
 USERS_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lead_assets.config.campaign_files import find_campaign
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.schedule import next_due
 from lead_assets.export import json_value

@@ -10,10 +10,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from lead_assets.domain.errors import DatabaseUnavailable, SchemaOutOfDate
+from lead_assets.storage import locks
 from lead_assets.storage.schema import SCHEMA
 
-MIGRATION_LOCK = 0x1EAD5C
-"""One advisory lock for all: two processes that migrate at once do it one after the other."""
 VERSION_TABLE = "alembic_version"
 VIEWS = Path(__file__).parent / "views.sql"
 
@@ -56,7 +55,7 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
         SchemaOutOfDate: the schema is one that a newer version made.
     """
     with engine.connect() as connection, connection.begin():
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(locks.MIGRATION)))
         _require_pgvector(connection)
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         before = found_revision(connection)

@@ -17,8 +17,8 @@ import httpx
 import openai
 import pydantic_core
 
+from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import EndpointUnavailable
-from lead_assets.models.openai.address import Address
 from lead_assets.models.openai.usage import Usage
 from lead_assets.retries import RetryPolicy, TryAgain, retry_after_seconds
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from lead_assets.config.addresses import OPENAI_URL, Address, address_in
 from lead_assets.domain.errors import EndpointUnavailable, SettingInvalid
 from lead_assets.domain.prices import Price, parse_prices, price_of
 from lead_assets.models.openai import endpoint as openai_endpoint
-from lead_assets.models.openai.address import OPENAI_URL, Address, address_in
 from lead_assets.models.openai.concurrency import results
 from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received
 from lead_assets.models.openai.usage import Budget, Tokens, Usage
