@@ -376,7 +376,7 @@ def test_an_ordinary_user_needs_nothing_special() -> None:
     os.chown(folder, NOBODY, NOBODY)
     home = folder / "home"
     code = (
-        "import sys; from pathlib import Path; from lead_assets import servers; home = Path(sys.argv[1]);"
+        "import sys; from pathlib import Path; from lead_assets import servers as embedded; home = Path(sys.argv[1]);"
         "print(embedded.up(home, typesense=False) == embedded.up(home, typesense=False), embedded.down(home))"
     )
     try:
