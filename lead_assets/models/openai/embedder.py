@@ -21,7 +21,7 @@ from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 from lead_assets.domain.errors import EmbeddingFailed
 from lead_assets.domain.thresholds import cosine_threshold_of
 from lead_assets.models.openai.concurrency import results
-from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received
+from lead_assets.models.openai.endpoint import MOST_BYTES, Endpoint, InputRefused, NoAnswer, Received
 from lead_assets.models.openai.tokens import at_most, count_tokens, encodable, grouped
 from lead_assets.models.openai.usage import Tokens
 from lead_assets.models.protocols import Embedded
@@ -38,6 +38,8 @@ DECODING = 2
 UNIT_TOLERANCE = 1e-5
 """A length that differs from 1 by less is single precision's doing."""
 SHORTEST = 1e-9
+MOST_BYTES_PER_TEXT = 512 * 1024
+"""Of an answer beside ``MOST_BYTES``: a vector of 16,384 numbers with 30 characters each."""
 NO_VECTOR = "a vector that is not finite, or has no length"
 DIMENSIONS: Mapping[str, int] = {
     "text-embedding-3-small": 1536,
@@ -215,7 +217,7 @@ class OpenAIEmbedder:
             return client.post("/embeddings", cast_to=httpx.Response, body=body)
 
         with self._requests:
-            received = self._endpoint.send(call)
+            received = self._endpoint.send(call, most_bytes=MOST_BYTES + len(texts) * MOST_BYTES_PER_TEXT)
         self._endpoint.usage.used(Tokens.of(received.body))
         answered = _rows(received, len(texts))
         self._check_dimension(answered)

@@ -35,11 +35,12 @@ def endpoint(url: str, **other: Any) -> Endpoint:
     return Endpoint(Address(url, KEY), "text-embedding-3-small", "EMBEDDING_MODEL", Usage(Price(1.0)), **other)
 
 
-def ask(asked: Endpoint) -> Received:
+def ask(asked: Endpoint, **options: Any) -> Received:
+    def call(client: Any) -> Any:
+        return client.embeddings.with_raw_response.create(model=asked.model, input=["a text"]).http_response
+
     try:
-        return asked.send(
-            lambda client: client.embeddings.with_raw_response.create(model=asked.model, input=["a text"]).http_response
-        )
+        return asked.send(call, **options)
     finally:
         asked.close()
 

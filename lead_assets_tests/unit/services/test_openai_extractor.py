@@ -177,13 +177,13 @@ def test_a_refusal_is_final_and_not_asked_again(server: StandIn, fault: Fault, s
         faults.failing(503),
         faults.reset_mid_answer(),
         faults.not_json(),
-        faults.slow(0.5),
+        faults.slow(1.5),
     ],
 )
 def test_a_passing_fault_loses_nothing(server: StandIn, fault: Fault) -> None:
     server.fail(CHAT, fault.at(times=3))
     reader = OpenAIExtractor(
-        Endpoint(Address(server.url), "gpt-4o-mini", "LLM_MODEL", Usage(None), timeout_seconds=0.3), known=Known()
+        Endpoint(Address(server.url), "gpt-4o-mini", "LLM_MODEL", Usage(None), timeout_seconds=1.0), known=Known()
     )
     found = read(reader, requests(10))
     assert sorted(found) == list(range(10))
@@ -296,15 +296,14 @@ def test_a_key_in_an_answer_is_taken_out_wherever_it_stands(server: StandIn) -> 
     server.fail(
         CHAT,
         faults.said(json.dumps(good | {"summary": f"Says {key}."})).at(times=1, when=about(0)),
-        faults.said(json.dumps(good | {key: key})).at(times=None, when=about(1)),
+        faults.said(json.dumps(good | {key: key, "pain_point": key})).at(times=None, when=about(1)),
         faults.said(None, refusal=f"Not for {key}").at(times=None, when=about(2)),
     )
     reader = OpenAIExtractor(
         Endpoint(Address(server.url, key), "gpt-4o-mini", "LLM_MODEL", Usage(None)), known=Known(), concurrency=1
     )
     found = read(reader, requests(3))
-    assert failures(found).keys() == {1, 2}
-    assert "a further field" in failures(found)[1]
+    assert failures(found).keys() == {2}
     assert key not in repr(found)
 
 
