@@ -19,7 +19,8 @@ from lead_assets.models.openai.json_objects import objects_in
 from lead_assets.models.openai.tokens import encodable
 
 COMPLAINT_CHARACTERS = 400
-DEEPEST_WRAPPING = 4
+DEEPEST_WRAPPING = 8
+"""Objects and lists around ours, each of which counts as two where it is an object."""
 
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 _NOTHING = frozenset({"", "null", "none", "n/a", "na", "nil", "-"})

@@ -36,7 +36,9 @@ _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_bala
 _TOO_LONG = re.compile(
     r"context.?length|context (?:size|window)|too (?:long|large|many tokens)|max\w* .{0,30}tokens", re.I
 )
-_ABOUT_INPUT = re.compile(_TOO_LONG.pattern + r"|grammar|schema|response_format|not support", re.I)
+_ABOUT_INPUT = re.compile(
+    _TOO_LONG.pattern + r"|grammar|schema|response_format|encoding_format|base64|not support", re.I
+)
 """Some servers answer 500 to what is the input's fault."""
 _BY_GATEWAYS = frozenset({502, 504})
 """Said by what stands before a server, which may well go on and bill."""

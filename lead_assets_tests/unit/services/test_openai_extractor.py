@@ -1,6 +1,10 @@
 """Reading by a model: formats, asking again, caps, failures that are outcomes and failures that stop the run."""
 
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +16,7 @@ from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.domain.prices import Price
 from lead_assets.models.openai import endpoint as openai_endpoint
 from lead_assets.models.openai import prompt as openai_prompt
+from lead_assets.models.openai import transfer
 from lead_assets.models.openai.endpoint import Endpoint
 from lead_assets.models.openai.extractor import OpenAIExtractor
 from lead_assets.models.openai.formats import Known
@@ -389,6 +394,19 @@ def test_closing_the_iterator_starts_nothing_more(server: StandIn) -> None:
     outcomes.close()
     reader.close()
     assert server.requests[CHAT] <= 4
+
+
+def test_an_interruption_ends_a_run_whose_answers_drip(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "GRACE_SECONDS", 0.3)
+    server.fail(CHAT, faults.dripping(0.2).at(times=None))
+    reader = extractor(server, concurrency=4)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(reader.extract_all(requests(40)))
+    reader.close()
+    assert time.monotonic() - began < 5
+    assert server.requests[CHAT] == 1
 
 
 def test_each_document_is_alone_in_its_request_between_marks_of_its_own(server: StandIn) -> None:
