@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from lead_assets.domain.errors import CampaignBusy, DatabaseUnavailable, SchemaOutOfDate
-from lead_assets.storage import locks, migrate
+from lead_assets.storage import locks
+from lead_assets.storage.revision import found_revision
+from lead_assets.storage.schema import REVISION
 
 MIN_SERVER_VERSION = 14
 LOCK_TIMEOUT_SECONDS = 600
@@ -93,7 +95,7 @@ class Database:
                 raise DatabaseUnavailable(
                     f"PostgreSQL at {self.address} is version {version}; {MIN_SERVER_VERSION} or newer is needed."
                 )
-            found, wanted = migrate.found_revision(connection), migrate.wanted_revision()
+            found, wanted = found_revision(connection), REVISION
         if found != wanted:
             raise SchemaOutOfDate(
                 f"The schema in PostgreSQL at {self.address} is at revision {found or 'none'}, but this version needs "
