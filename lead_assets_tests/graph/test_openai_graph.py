@@ -309,7 +309,7 @@ def test_a_failed_reading_is_kept_with_its_answer_and_tried_again_up_to_a_limit(
     (row,) = world.rows("SELECT * FROM lead_assets.extractions WHERE status = 'failed'")
     assert (row["attempts"], row["extraction"]) == (3, None)
     assert row["raw_answer"].startswith('{"odd"')
-    assert "Invalid JSON" in row["error"]
+    assert "No object has is_lead" in row["error"]
     assert row["input_tokens"] > 0
 
 
