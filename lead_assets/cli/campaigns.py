@@ -14,6 +14,7 @@ from lead_assets.config.campaign_files import CampaignFile, list_campaigns, read
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import CAMPAIGN_ID, SourceName
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
+from lead_assets.files import PUBLIC, write_whole
 
 ARCHIVE = """\
 archive:
@@ -151,7 +152,7 @@ def new(
         schedule=_schedule_part(schedule, timezone),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text, mode=PUBLIC)
     try:
         read_campaign(path)
     except LeadAssetsError:

@@ -1,7 +1,6 @@
 """``leads``, ``candidates``, ``explain``, ``export``: what was found, and why."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.scoring import COMPONENTS
 from lead_assets.export import Record, flat_lead, lead_columns, listed_places, write_records
+from lead_assets.files import replacing
 from lead_assets.pipeline.explain import explain_document
 from lead_assets.pipeline.run_context import parse_day, resolve_run
 from lead_assets.storage.candidates import read_candidates
@@ -171,24 +171,15 @@ def export(campaign_id: str, folder: Path | None, form: str) -> None:
         if form == "csv":
             rows = [flatten[name](row) for row in rows]
         columns = lead_columns(list(frame.columns)) if name == "leads" else list(frame.columns)
-        _replace(target / f"{name}.{form}", rows, form, columns)
+        _write(target / f"{name}.{form}", rows, form, columns)
     written = ", ".join(f"{len(frame)} {name}" for name, frame in tables.items())
     console.print(f"Wrote {written} to {target}.", soft_wrap=True)
 
 
-def _replace(path: Path, rows: Sequence[Record], form: str, columns: Sequence[str]) -> None:
-    """Write a file that is there whole or as it was before."""
+def _write(path: Path, rows: Sequence[Record], form: str, columns: Sequence[str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="", dir=path.parent, prefix=".unfinished-", delete=False
-        ) as file:
-            unfinished = Path(file.name)
-            try:
-                write_records(file, rows, form, columns)
-                file.close()
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
+        with replacing(path) as file:
+            write_records(file, rows, form, columns)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written ({error.strerror}); choose another folder with --to.") from error

@@ -1,7 +1,6 @@
 """``run`` and ``demo``: a campaign's graph through Dagster, with a live display and the funnel."""
 
 import json
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from lead_assets.defs.partitions import campaigns
 from lead_assets.defs.resources import RunSettings
 from lead_assets.domain.errors import DatabaseUnavailable, RunFailed, RunInterrupted
 from lead_assets.domain.funnel import funnel_steps
+from lead_assets.files import PUBLIC, write_whole
 from lead_assets.pipeline.connect import require_source
 from lead_assets.storage.statistics import read_funnel, read_stage_runs
 
@@ -186,9 +186,6 @@ def copy_sample_campaigns(folder: Path) -> list[str]:
         target = folder / path.name
         if not target.exists():
             text = path.read_text(encoding="utf-8")
-            unfinished = target.with_suffix(".unfinished")
-            unfinished.write_text(
-                text.replace("../documents.ndjson", json.dumps(str(SAMPLE / "documents.ndjson"))), encoding="utf-8"
-            )
-            shutil.move(unfinished, target)
+            archive = json.dumps(str(SAMPLE / "documents.ndjson"))
+            write_whole(target, text.replace("../documents.ndjson", archive), mode=PUBLIC)
     return ids

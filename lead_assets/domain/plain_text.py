@@ -2,6 +2,7 @@
 
 import html
 import re
+import unicodedata
 
 MOST_ESCAPED = 12
 """Characters of source for one of text: ``&amp;#x200B;`` is the longest entity that Reddit's own editor makes."""
@@ -21,6 +22,16 @@ def unescaped(text: str) -> str:
             break
         text = html.unescape(_NUMBER_TOO_LONG.sub("\ufffd", text))
     return text
+
+
+def printable(text: str) -> str:
+    """``text`` without characters that a terminal obeys or does not show: controls, directions, lone surrogates.
+
+    Line ends and tabs stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(each for each in text if each in "\n\t" or unicodedata.category(each) not in ("Cc", "Cf", "Cs"))
 
 
 def clean(text: object, limit: int) -> str:

@@ -4,16 +4,14 @@ The file is readable by its owner only, from its first byte on, and replaced as 
 so that a reader never meets half of it.
 """
 
-import contextlib
 import json
-import os
 import secrets
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from lead_assets.domain.errors import LocalServerFailed
+from lead_assets.files import write_whole
 
 DATABASE = "lead_assets"
 ROLE = "lead_assets"
@@ -99,22 +97,7 @@ def _record(entry: dict[str, object] | None) -> Record | None:
 
 def save(home: Path, state: State) -> None:
     """Replace the stored state as a whole; raises OSError where the folder cannot be written."""
-    write_private(path_in(home), json.dumps(asdict(state), indent=2) + "\n")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write `text` so that nobody else can read it at any moment, and a reader sees the old text or the new."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mkstemp creates with mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
+    write_whole(path_in(home), json.dumps(asdict(state), indent=2) + "\n")
 
 
 def coordinates(state: State) -> Servers:

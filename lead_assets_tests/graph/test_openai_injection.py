@@ -7,6 +7,7 @@ import pytest
 
 from lead_assets.domain.extraction import Extraction, occurs
 from lead_assets.domain.scoring import document_text
+from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS
 from lead_assets.models.openai.formats import KNOWN
 from lead_assets.models.openai.prompt import INSTRUCTIONS, repeats_instructions
 from lead_assets_tests.conftest import World, checks, post
@@ -58,6 +59,7 @@ HOSTILE = [
 @pytest.fixture
 def obeying(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     KNOWN.forget()
+    KNOWN_LIMITS.forget()
     with StandIn(answer=obey) as started:
         monkeypatch.setenv("LLM_BASE_URL", started.url)
         yield started

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from lead_assets.models.openai import endpoint as openai_endpoint
+from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS
 from lead_assets.models.openai.formats import KNOWN
 from lead_assets_tests.conftest import World, failure, post
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn, faults
@@ -19,6 +20,7 @@ KEY = "sk-test-7f3a9c1e5b2d8f6a4c0e"
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     KNOWN.forget()
+    KNOWN_LIMITS.forget()
     monkeypatch.setattr(openai_endpoint, "FIRST_WAIT_SECONDS", 0.01)
     with StandIn(api_key=KEY) as started:
         monkeypatch.setenv("OPENAI_BASE_URL", started.url)

@@ -1,43 +1,38 @@
 """Embedding texts by an OpenAI-compatible endpoint.
 
 What belongs here: requests, what is wrong with an answer, and finding the one bad text among many. What does not:
-trying again (``openai_endpoint``) and which texts (``domain.ranking``).
+trying again (``endpoint``), what a server takes (``embedding_limits``), and which texts (``domain.ranking``).
 """
 
-import base64
-import binascii
-import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import openai
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from lead_assets.domain.errors import EmbeddingFailed
 from lead_assets.domain.thresholds import cosine_threshold_of
 from lead_assets.models.openai.concurrency import results
-from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received
+from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS, MOST_TOKENS, KnownLimits
+from lead_assets.models.openai.endpoint import MOST_BYTES, Endpoint, InputRefused, NoAnswer, Received
 from lead_assets.models.openai.tokens import at_most, count_tokens, encodable, grouped
 from lead_assets.models.openai.usage import Tokens
+from lead_assets.models.openai.vectors import vectors_in
 from lead_assets.models.protocols import Embedded
 
 ENCODING = "cl100k_base"
 """That of all of OpenAI's embedding models; a good guess for others, whose own limit makes the text shorter."""
-MOST_TEXTS = 128
-MAX_INPUT_TOKENS, MAX_REQUEST_TOKENS = 8192, 300_000
+MAX_INPUT_TOKENS = 8192
 FEWEST_TOKENS = 16
 """A text that is too long even so is not shortened further."""
 HARMLESS = "A short text."
 DECODING = 2
 """Batches whose answer is there beside those that are asked for; a killed run pays for these again too."""
-UNIT_TOLERANCE = 1e-5
-"""A length that differs from 1 by less is single precision's doing."""
-SHORTEST = 1e-9
+MOST_BYTES_PER_TEXT = 512 * 1024
+"""Of an answer beside ``MOST_BYTES``: a vector of 16,384 numbers with 30 characters each."""
 NO_VECTOR = "a vector that is not finite, or has no length"
 DIMENSIONS: Mapping[str, int] = {
     "text-embedding-3-small": 1536,
@@ -57,11 +52,13 @@ class OpenAIEmbedder:
         *,
         concurrency: int = 4,
         max_input_tokens: int = MAX_INPUT_TOKENS,
-        max_request_tokens: int = MAX_REQUEST_TOKENS,
+        max_request_tokens: int = MOST_TOKENS,
+        known: KnownLimits = KNOWN_LIMITS,
     ) -> None:
         """Nothing is sent yet."""
         self._endpoint = endpoint
         self._max_input, self._max_request = max_input_tokens, max_request_tokens
+        self._limits = known.of(endpoint.address.url, endpoint.model)
         self._requests = threading.Semaphore(concurrency)
         # Others decode a megabyte of answer while so many requests wait for theirs; one at a time stays one.
         self._at_work = concurrency + DECODING if concurrency > 1 else 1
@@ -129,7 +126,8 @@ class OpenAIEmbedder:
         truncated = {place for place, (_, was_cut) in enumerate(cut) if was_cut}
         rows: dict[int, NDArray[np.float32]] = {}
         failed: dict[int, str] = {}
-        for group in grouped(shown, MOST_TEXTS, self._max_request, ENCODING):
+        most_tokens = min(self._max_request, self._limits.most_tokens)
+        for group in grouped(shown, self._limits.most_texts, most_tokens, ENCODING):
             self._embed_group(shown, group, rows, failed, truncated)
         kept = sorted(rows)
         dimension = self._dimension or 0
@@ -145,6 +143,10 @@ class OpenAIEmbedder:
         truncated: set[int],
     ) -> None:
         """Embed the texts at the places of ``group``; where they are refused, half of them at a time."""
+        if len(group) > self._limits.most_texts:
+            for half in _halves(group):
+                self._embed_group(texts, half, rows, failed, truncated)
+            return
         try:
             found = self._request([texts[place] for place in group])
         except (InputRefused, NoAnswer) as error:
@@ -152,9 +154,11 @@ class OpenAIEmbedder:
                 # One text may be what the server breaks at; more likely it is down.
                 self._make_sure_that_others_are_taken(error)
             if len(group) > 1:
-                middle = len(group) // 2
-                self._embed_group(texts, group[:middle], rows, failed, truncated)
-                self._embed_group(texts, group[middle:], rows, failed, truncated)
+                lost = len(failed) + len(truncated)
+                for half in _halves(group):
+                    self._embed_group(texts, half, rows, failed, truncated)
+                if len(failed) + len(truncated) == lost:
+                    self._remember_limit([[texts[place] for place in half] for half in _halves(group)], str(error))
                 return
             (place,) = group
             too_long = isinstance(error, InputRefused) and error.too_long
@@ -174,6 +178,13 @@ class OpenAIEmbedder:
             if not self._some_text_was_taken:
                 self._make_sure_that_others_are_taken(InputRefused(NO_VECTOR))
             failed[place] = f"The endpoint gave {NO_VECTOR}."
+
+    def _remember_limit(self, taken: list[list[str]], refusal: str) -> None:
+        """No text was at fault: all of them together were too many, or too much."""
+        if "token" in refusal:
+            self._limits.lower(tokens=max(sum(count_tokens(text, ENCODING) for text in texts) for texts in taken))
+        else:
+            self._limits.lower(texts=max(map(len, taken)))
 
     def _shorter(self, text: str) -> str | None:
         """Half of a text that the model finds too long: its tokens are other than ours."""
@@ -206,21 +217,33 @@ class OpenAIEmbedder:
             NoAnswer: the endpoint does not answer.
             EmbeddingFailed: it answers another dimension than it should.
         """
+        encoding = self._limits.encoding
+        while True:
+            try:
+                received = self._send(texts, encoding)
+                break
+            except InputRefused as refusal:
+                other = self._limits.after_refusal(encoding, refusal)
+                if other is None:
+                    raise
+                encoding = other
+        self._endpoint.usage.used(Tokens.of(received.body))
+        answered = vectors_in(received, len(texts))
+        self._check_dimension(answered)
+        if any(row is not None for row in answered):
+            self._some_text_was_taken = True
+            self._limits.works(encoding)
+        return answered
 
-        # base64 is what the client itself asks for: a quarter of the bytes.
-        body = {"model": self._endpoint.model, "input": texts, "encoding_format": "base64"}
+    def _send(self, texts: list[str], encoding: str) -> Received:
+        body = {"model": self._endpoint.model, "input": texts} | ({"encoding_format": encoding} if encoding else {})
 
-        def call(client: openai.OpenAI) -> httpx.Response:
+        def call(client: openai.OpenAI) -> httpx2.Response:
             # Not by `embeddings.create`, which looks at the type of each text, and takes longer than all of our work.
-            return client.post("/embeddings", cast_to=httpx.Response, body=body)
+            return client.post("/embeddings", cast_to=httpx2.Response, body=body)
 
         with self._requests:
-            received = self._endpoint.send(call)
-        self._endpoint.usage.used(Tokens.of(received.body))
-        answered = _rows(received, len(texts))
-        self._check_dimension(answered)
-        self._some_text_was_taken = self._some_text_was_taken or any(row is not None for row in answered)
-        return answered
+            return self._endpoint.send(call, most_bytes=MOST_BYTES + len(texts) * MOST_BYTES_PER_TEXT)
 
     def _check_dimension(self, rows: list[NDArray[np.float32] | None]) -> None:
         found = {len(row) for row in rows if row is not None}
@@ -235,63 +258,5 @@ class OpenAIEmbedder:
                 )
 
 
-class _Entry(TypedDict):
-    __pydantic_config__ = ConfigDict(val_json_bytes="base64")  # type: ignore[misc]
-    index: int
-    embedding: bytes
-
-
-class _Entries(TypedDict):
-    data: list[_Entry]
-
-
-_URL_SAFE = str.maketrans("-_", "+/")
-_ENTRIES = TypeAdapter(_Entries)
-"""An answer as it should be: base64, decoded while it is parsed, in a fifth of the time of Python's own decoder."""
-
-
-def _rows(received: Received, wanted: int) -> list[NDArray[np.float32] | None]:
-    entries = received.body.get("data")
-    if not isinstance(entries, list) or len(entries) != wanted or not all(isinstance(row, Mapping) for row in entries):
-        found = len(entries) if isinstance(entries, list) else 0
-        raise InputRefused(f"{found} vectors came for {wanted} texts")
-    embeddings = _embeddings(received)
-    in_order = [embeddings[place] for place in sorted(range(wanted), key=lambda place: _index(entries[place], place))]
-    with np.errstate(all="ignore"):
-        return [_unit(_decoded(embedding)) for embedding in in_order]
-
-
-def _embeddings(received: Received) -> list[object]:
-    """What stands for each vector: its bytes, or in an answer of another form what is in the JSON."""
-    try:
-        return [entry["embedding"] for entry in _ENTRIES.validate_json(received.content)["data"]]
-    except ValidationError:
-        return [entry.get("embedding") for entry in received.body["data"]]
-
-
-def _index(entry: Mapping[str, Any], place: int) -> int:
-    index = entry.get("index")
-    if isinstance(index, str) and index.isdecimal() and len(index) < len("1000000"):
-        return int(index)
-    return int(index) if isinstance(index, int | float) and math.isfinite(index) else place
-
-
-def _decoded(embedding: object) -> NDArray[np.float32]:
-    """The vector as it came; empty where it is none."""
-    try:
-        if isinstance(embedding, str):
-            embedding = base64.b64decode(embedding.translate(_URL_SAFE), validate=True)
-        if isinstance(embedding, bytes):
-            return np.frombuffer(embedding, dtype="<f4")
-        row = np.asarray(embedding, dtype=np.float32)
-    except (ValueError, TypeError, OverflowError, binascii.Error):
-        return np.zeros(0, dtype=np.float32)
-    return row if row.ndim == 1 else np.zeros(0, dtype=np.float32)
-
-
-def _unit(row: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The row scaled to unit length (not all models do that); None where that cannot be."""
-    length = float(np.sqrt(np.dot(row, row)))
-    if abs(length - 1.0) < UNIT_TOLERANCE:
-        return row
-    return row / np.float32(length) if np.isfinite(length) and length > SHORTEST else None
+def _halves(group: list[int]) -> tuple[list[int], list[int]]:
+    return group[: len(group) // 2], group[len(group) // 2 :]

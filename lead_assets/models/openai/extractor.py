@@ -1,23 +1,21 @@
 """Reading candidates with a model behind an OpenAI-compatible endpoint.
 
-What belongs here: asking, asking again, caps, and what counts as an answer. What does not: the prompt
-(``openai_prompt``), formats (``openai_formats``), trying again (``openai_endpoint``), or
-grounding (``domain.extraction``).
+What belongs here: asking, asking again, and caps. What does not: the prompt (``prompt``), formats (``formats``), what
+counts as an answer (``answers``), trying again (``endpoint``), or grounding (``domain.extraction``).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from pydantic import ValidationError
 
 from lead_assets.domain.errors import EndpointUnavailable, ExtractionFailed, SettingInvalid
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.models.openai import prompt as prompt
+from lead_assets.models.openai.answers import Answer, answer_in
 from lead_assets.models.openai.concurrency import results
 from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received, Stopped
-from lead_assets.models.openai.formats import KNOWN, Dialect, Known, is_json_object, json_object_in
-from lead_assets.models.openai.tokens import count_tokens, encodable
+from lead_assets.models.openai.formats import KNOWN, Dialect, Known
+from lead_assets.models.openai.tokens import count_tokens
 from lead_assets.models.openai.usage import Budget, Tokens
 from lead_assets.models.protocols import Outcome
 
@@ -26,19 +24,8 @@ MOST_FAILURES_IN_A_ROW = 5
 HARMLESS = ExtractionRequest("A product.", "A short text.", "")
 """What an endpoint that does not read this reads nothing."""
 RAW_KEPT_CHARACTERS = 4_000
-COMPLAINT_CHARACTERS = 400
 OVERHEAD_TOKENS = 200
 """What an endpoint may add to a request of its own, for estimating the most that it can cost."""
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What came for a request: the extraction, or why it is none and what was said instead."""
-
-    extraction: Extraction | None
-    raw: str
-    complaint: str = ""
-    is_final: bool = False
 
 
 @dataclass
@@ -225,14 +212,14 @@ class OpenAIExtractor:
         failure = ExtractionFailed(answer.complaint)
         return _Done(job.position, _outcome(failure, answer.raw[:RAW_KEPT_CHARACTERS], spent))
 
-    def _conversation(self, job: _Job, spent: _Spent) -> _Answer:
+    def _conversation(self, job: _Job, spent: _Spent) -> Answer:
         """Ask; where the answer does not validate, ask once more with what is wrong with it."""
         first = prompt.messages(job.request, self._max_document)
         dialect = self._known.of(self._endpoint.address.url, self.model)
         dialect, answer = self._ask(first, dialect, job.most_usd, spent)
         if answer.extraction is not None or answer.is_final:
             return answer
-        if not dialect.proven and not is_json_object(answer.raw):
+        if not dialect.proven and not answer.has_object:
             # It took the format and did not heed it: show the schema instead.
             dialect = dialect.showing_schema()
         again = prompt.asked_again(first, answer.raw, answer.complaint)
@@ -247,7 +234,7 @@ class OpenAIExtractor:
 
     def _ask(
         self, asked: list[prompt.Message], dialect: Dialect, most_usd: float, spent: _Spent
-    ) -> tuple[Dialect, _Answer]:
+    ) -> tuple[Dialect, Answer]:
         """One answer to ``asked``, in the best format that the endpoint takes; its first call is reserved."""
         while True:
             try:
@@ -260,7 +247,7 @@ class OpenAIExtractor:
                 if not self._budget.reserve(most_usd):
                     raise _CapReached from None
                 continue
-            answer = _answer_in(received, dialect, self._endpoint.scrubbed)
+            answer = answer_in(received.body, asked[1]["content"], self._endpoint.scrubbed)
             if answer.extraction is not None:
                 self._known.works(self._endpoint.address.url, self.model, dialect)
             return dialect, answer
@@ -330,61 +317,3 @@ def _positioned(held: list[_Done]) -> Iterator[tuple[int, Outcome]]:
 
 def _outcome(result: Extraction | ExtractionFailed, raw: str | None, spent: _Spent) -> Outcome:
     return Outcome(result, raw, spent.input_tokens, spent.output_tokens, spent.cost_usd)
-
-
-def _answer_in(received: Received, dialect: Dialect, scrubbed: Callable[[str], str]) -> _Answer:
-    """What an answer says; one that does not validate keeps what was said, and says what is wrong with it.
-
-    ``scrubbed`` takes the key out of what was said.
-    """
-    choice = _first_choice(received.body)
-    message = choice.get("message")
-    message = message if isinstance(message, Mapping) else {}
-    content = message.get("content")
-    raw = encodable(scrubbed(content)) if isinstance(content, str) else ""
-    if refusal := message.get("refusal"):
-        return _Answer(None, encodable(scrubbed(str(refusal))), "The model declined to read it.", is_final=True)
-    if choice.get("finish_reason") == "content_filter":
-        return _Answer(None, raw, "The endpoint's content filter stopped the answer.", is_final=True)
-    if choice.get("finish_reason") == "length":
-        return _Answer(None, raw, "The answer was cut off at LLM_MAX_OUTPUT_TOKENS; be shorter.")
-    if not raw:
-        return _Answer(None, raw, "The answer was empty.")
-    try:
-        return _Answer(_validated(raw, dialect), raw)
-    except ValidationError as error:
-        return _Answer(None, raw, _complaint(error))
-
-
-def _validated(raw: str, dialect: Dialect) -> Extraction:
-    # Here and not by the client's own parser, whose error forgets what was said and what it cost.
-    text = raw if dialect.mode == "parse" else json_object_in(raw)
-    return _without_our_words(Extraction.model_validate_json(text))
-
-
-def _without_our_words(extraction: Extraction) -> Extraction:
-    """Free text that tells the instructions says nothing of the document."""
-    update: dict[str, Any] = {}
-    if prompt.repeats_instructions(extraction.summary):
-        update["summary"] = ""
-    if extraction.pain_point and prompt.repeats_instructions(extraction.pain_point):
-        update["pain_point"] = None
-    return extraction.model_copy(update=update) if update else extraction
-
-
-def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else {}
-    return first if isinstance(first, Mapping) else {}
-
-
-def _complaint(error: ValidationError) -> str:
-    """What is wrong, without what was said: that is the model's text and may be the document's."""
-    found = [f"{_place(each)}: {each['msg']}" for each in error.errors(include_input=False, include_url=False)]
-    return f"{'; '.join(found)[:COMPLAINT_CHARACTERS]}."
-
-
-def _place(error: Mapping[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        return "a further field"
-    return ".".join(map(str, error["loc"])) or "the answer"

@@ -5,13 +5,11 @@ schema beside it, a JSON object, and plain text. Finding out costs at most a few
 """
 
 import dataclasses
-import json
 import re
 import threading
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import httpx
 import openai
 
 from lead_assets.domain.extraction import Extraction
@@ -54,7 +52,7 @@ class Dialect:
         shown = max(MODES.index(self.mode), MODES.index("json_object_schema"))
         return dataclasses.replace(self, mode=MODES[shown])
 
-    def send(self, client: openai.OpenAI, model: str, asked: list[Message], max_output_tokens: int) -> httpx.Response:
+    def send(self, client: openai.OpenAI, model: str, asked: list[Message], max_output_tokens: int) -> Any:
         """Send one request; the response as it came."""
         chat: Any = client.chat.completions.with_raw_response
         options: dict[str, Any] = {"model": model, self.output_limit: max_output_tokens}
@@ -101,17 +99,3 @@ class Known:
 
 
 KNOWN = Known()
-
-
-def json_object_in(text: str) -> str:
-    """The JSON object in what a model said around it; the text itself where there is none."""
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text
-
-
-def is_json_object(text: str) -> bool:
-    """Whether ``text`` is one JSON object."""
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False

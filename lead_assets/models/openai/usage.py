@@ -1,5 +1,6 @@
 """What requests to a model cost: counted, capped, and never more than was reserved."""
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,28 +8,39 @@ from typing import Any
 
 from lead_assets.domain.prices import Price
 
+MOST_TOKENS = 10_000_000
+"""Of one answer; no model reads as many, so that an endpoint which says more is not believed."""
+
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens of one answer, as the endpoint counted them; None where it did not say."""
+    """Tokens of one answer, as the endpoint counted them; None where it did not say, or said nothing sensible."""
 
     input: int | None = None
     output: int | None = None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> "Tokens":
-        """Read from the ``usage`` of an answer."""
+        """Read from the ``usage`` of an answer. Embeddings have no tokens that come out."""
         usage = answer.get("usage")
         if not isinstance(usage, Mapping):
             return cls()
-        counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-        return cls(*(count if isinstance(count, int) else None for count in counts))
+        return cls(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens") or 0))
 
     def cost(self, price: Price | None) -> float | None:
         """US dollars; None where the price or the tokens are unknown."""
-        if price is None or self.input is None:
+        if price is None or self.input is None or self.output is None:
             return None
-        return price.of(self.input, self.output or 0)
+        return price.of(self.input, self.output)
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # Not a number compares as false.
+    return int(value) if 0 <= value <= MOST_TOKENS and value == int(value) else None
 
 
 class Usage:

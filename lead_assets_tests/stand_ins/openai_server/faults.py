@@ -17,7 +17,8 @@ class Fault:
     """Something that goes wrong for requests that ``when`` holds of, ``times`` often (None: for ever).
 
     A fault answers an error (``status`` and ``error``), or changes what would have been answered (``change``), or
-    breaks the connection after half of it (``reset``); it may take ``delay`` seconds longer.
+    breaks the connection after half of it (``reset``); it may take ``delay`` seconds longer. ``drip`` seconds pass
+    before each byte, those of the status line included; ``flood`` bytes of white space come before the answer.
     """
 
     status: int | None = None
@@ -25,6 +26,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     change: Callable[[Body], Any] | None = None
     reset: bool = False
+    drip: float = 0.0
+    flood: int = 0
     delay: float = 0.0
     times: int | None = 1
     when: Callable[[Body], bool] = _always
@@ -101,6 +104,12 @@ def said(content: str | None, *, finish: str = "stop", refusal: str | None = Non
     return Fault(change=change)
 
 
+def message(finish: str = "stop", **fields: Any) -> Fault:
+    """The model's message has such ``fields``, whatever it was asked."""
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": None} | fields}
+    return Fault(change=lambda answer: answer | {"choices": [choice]})
+
+
 def refusal() -> Fault:
     """The model declines."""
     return said(None, refusal="I can't help with that.")
@@ -114,6 +123,48 @@ def empty_choices() -> Fault:
 def no_usage() -> Fault:
     """An answer that does not say how many tokens it took."""
     return Fault(change=lambda answer: {name: value for name, value in answer.items() if name != "usage"})
+
+
+def usage(tokens_in: Any, tokens_out: Any) -> Fault:
+    """An answer that says that it took so many tokens."""
+    counts = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out}
+    return Fault(change=lambda answer: answer | {"usage": counts})
+
+
+def error_with_200(**error: Any) -> Fault:
+    """An error in the body of an answer that is none, as some gateways send it."""
+    return Fault(change=lambda _: {"error": error})
+
+
+def dripping(seconds: float) -> Fault:
+    """A byte each so many seconds, from the first byte of the headers on."""
+    return Fault(drip=seconds)
+
+
+def flooding(size: int) -> Fault:
+    """So many bytes before the answer."""
+    return Fault(flood=size)
+
+
+def redirected(to: str, status: int = 307) -> Fault:
+    """Ask there instead."""
+    return Fault(status=status, headers={"Location": to})
+
+
+def compressed() -> Fault:
+    """The answer says that it is compressed, though nobody asked for that."""
+    return Fault(headers={"Content-Encoding": "gzip"})
+
+
+def needs_floats(says: str = "encoding_format 'base64' is not supported") -> Fault:
+    """400 for vectors in base64."""
+    return refused_input(says).at(times=None, when=lambda body: body.get("encoding_format") == "base64")
+
+
+def too_many_texts(most: int, status: int = 413) -> Fault:
+    """Refuses more than so many texts at once."""
+    says = f"batch size > maximum allowed batch size {most}"
+    return _error(status, says).at(times=None, when=lambda body: len(body["input"]) > most)
 
 
 def vectors_changed(change: Callable[[list[Body]], list[Body]]) -> Fault:

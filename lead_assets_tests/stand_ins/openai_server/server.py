@@ -17,6 +17,7 @@ from lead_assets_tests.stand_ins.openai_server.faults import Body, Fault, refuse
 CHAT, EMBEDDINGS, MODELS = "chat/completions", "embeddings", "models"
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "nomic-embed-text": 768}
 MAX_INPUTS = 2048
+CHUNK = 1 << 16
 _STRICT_NEEDS = {"name", "schema"}
 
 Answer = Callable[[list[dict[str, Any]]], str]
@@ -97,6 +98,7 @@ class StandIn:
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
         self.busy_seconds = 0.0
+        self.flooded = 0
         self._open = 0
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -275,6 +277,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.stand_in.done(time.monotonic() - began)
         if fault is not None and fault.reset:
             self._break_off(content)
+        elif fault is not None and fault.drip:
+            self._drip(content, fault.drip)
+        elif fault is not None and fault.flood:
+            self._flood(content, fault.flood)
         else:
             self._send(status, content, fault.headers if fault else {})
 
@@ -297,6 +303,26 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+        self.wfile.flush()
+
+    def _drip(self, content: bytes, seconds: float) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        for byte in head.encode() + content:
+            time.sleep(seconds)
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+
+    def _flood(self, content: bytes, size: int) -> None:
+        """What was taken of it is counted in ``flooded``."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(size + len(content)))
+        self.end_headers()
+        for _ in range(size // CHUNK):
+            self.wfile.write(b" " * CHUNK)
+            self.wfile.flush()
+            self.stand_in.flooded += CHUNK
+        self.wfile.write(b" " * (size % CHUNK) + content)
         self.wfile.flush()
 
     def _break_off(self, content: bytes) -> None:

@@ -1,6 +1,7 @@
 """Embedding by an endpoint: batches, the one bad text among many, limits by tokens, and answers that are no vectors."""
 
 import base64
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import EmbeddingFailed
 from lead_assets.models.openai import endpoint as openai_endpoint
 from lead_assets.models.openai.embedder import OpenAIEmbedder
+from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS
 from lead_assets.models.openai.endpoint import Endpoint
 from lead_assets.models.openai.tokens import at_most, count_tokens, grouped, without_middle
 from lead_assets.models.openai.usage import Usage
@@ -23,6 +25,7 @@ SMALL = "text-embedding-3-small"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai_endpoint, "FIRST_WAIT_SECONDS", 0.01)
+    KNOWN_LIMITS.forget()
 
 
 @pytest.fixture
@@ -304,3 +307,111 @@ def test_groups_hold_every_place_once_in_order() -> None:
     groups = list(grouped(texts, 16, 100, "cl100k_base"))
     assert [place for group in groups for place in group] == list(range(200))
     assert all(len(group) <= 16 for group in groups)
+
+
+def encodings(server: StandIn) -> list[str | None]:
+    return [body.get("encoding_format") for body in server.bodies[EMBEDDINGS]]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        faults.needs_floats(),
+        faults.needs_floats("Invalid value: 'base64'"),
+        faults.needs_floats("bad request"),
+        dataclasses.replace(faults.needs_floats("unknown encoding_format"), status=500),
+        dataclasses.replace(faults.needs_floats("validation error"), status=422),
+    ],
+    ids=["named", "value", "no reason", "500", "422"],
+)
+def test_a_server_that_refuses_base64_is_asked_for_numbers_and_that_is_remembered(
+    server: StandIn, opened: Any, refusal: Fault
+) -> None:
+    texts = [f"text {number}" for number in range(300)]
+    expected = opened().embed(texts)
+    server.forget()
+    KNOWN_LIMITS.forget()
+    server.fail(EMBEDDINGS, refusal.at(times=None, when=refusal.when))
+
+    np.testing.assert_allclose(opened().embed(texts), expected, atol=1e-5)
+    assert encodings(server) == ["base64", "float", "float", "float"]
+    opened().embed(texts)
+    assert encodings(server)[4:] == ["float", "float", "float"]
+
+
+def test_a_server_that_refuses_any_encoding_is_asked_without(server: StandIn, opened: Any) -> None:
+    refusal = faults.refused_input("Unknown field: encoding_format")
+    server.fail(EMBEDDINGS, refusal.at(times=None, when=lambda body: "encoding_format" in body))
+    assert opened().embed(["text"]).shape == (1, 1536)
+    opened().embed(["text"])
+    assert encodings(server) == ["base64", "float", None, None]
+
+
+def test_a_refusal_for_another_reason_changes_no_encoding(server: StandIn, opened: Any) -> None:
+    server.fail(EMBEDDINGS, faults.refused_input("no such text").at(times=None, when=bad()))
+    embedder = opened()
+    assert embedder.embed(["good"]).shape == (1, 1536)
+    assert one_batch(embedder, ["good", "bad", "good", "good"]).failed.keys() == {1}
+    assert set(encodings(server)) == {"base64"}
+
+
+def test_numbers_are_tried_once_where_the_first_text_of_all_is_refused_without_a_reason(
+    server: StandIn, opened: Any
+) -> None:
+    server.fail(EMBEDDINGS, faults.refused_input("no such text").at(times=None, when=bad()))
+    assert one_batch(opened(), ["bad", "good"]).failed.keys() == {0}
+    assert encodings(server).count("float") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "most", "refused"),
+    [
+        (faults.too_many_texts(50), 32, 2),
+        # Numbers are tried too, once.
+        (faults.too_many_texts(32, 400), 32, 3),
+        (faults.too_many_texts(100, 422), 64, 2),
+        (faults.too_many_texts(1), 1, 7),
+    ],
+)
+def test_a_limit_on_texts_that_is_found_by_halving_is_remembered(
+    server: StandIn, opened: Any, fault: Fault, most: int, refused: int
+) -> None:
+    server.fail(EMBEDDINGS, fault.at(times=None, when=fault.when))
+    texts = [f"text {number}" for number in range(128)]
+    assert opened().embed(texts).shape == (128, 1536)
+    assert server.requests[EMBEDDINGS] == refused + 128 // most
+    server.forget()
+    opened().embed(texts)
+    assert [len(body["input"]) for body in server.bodies[EMBEDDINGS]] == [most] * (128 // most)
+
+
+def test_a_limit_on_tokens_that_is_found_by_halving_is_remembered(server: StandIn, opened: Any) -> None:
+    says = "This request has too many tokens: at most 1000"
+    server.fail(
+        EMBEDDINGS,
+        faults.refused_input(says).at(times=None, when=lambda body: len(" ".join(body["input"]).split()) > 1_000),
+    )
+    texts = ["word " * 50] * 128
+    opened().embed(texts)
+    server.forget()
+    opened().embed(texts)
+    assert server.requests[EMBEDDINGS] == 8
+    assert opened().embed(["short"] * 128).shape == (128, 1536)
+    assert len(server.bodies[EMBEDDINGS][-1]["input"]) == 128
+
+
+def test_one_bad_text_lowers_no_limit(server: StandIn, opened: Any) -> None:
+    server.fail(EMBEDDINGS, faults.refused_input("no such text").at(times=None, when=bad()))
+    embedder = opened()
+    embedder.embed(["good"])
+    one_batch(embedder, ["good"] * 100 + ["bad"])
+    server.forget()
+    embedder.embed(["good"] * 128)
+    assert server.requests[EMBEDDINGS] == 1
+
+
+def test_a_flood_in_place_of_vectors_is_one_sentence(server: StandIn, opened: Any) -> None:
+    server.fail(EMBEDDINGS, faults.flooding(2**30).at(times=None))
+    with pytest.raises(EmbeddingFailed, match=r"did not embed a batch \(the answer is larger than 4\.5 MiB\)"):
+        opened().embed(["text"])
+    assert server.flooded < 64 * 2**20

@@ -12,8 +12,9 @@ from lead_assets.config.addresses import OPENAI_URL, Address, address_in
 from lead_assets.domain.errors import EndpointUnavailable, SettingInvalid
 from lead_assets.domain.prices import Price, parse_prices, price_of
 from lead_assets.models.openai import endpoint as openai_endpoint
+from lead_assets.models.openai import transfer
 from lead_assets.models.openai.concurrency import results
-from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received
+from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received, Stopped
 from lead_assets.models.openai.usage import Budget, Tokens, Usage
 from lead_assets_tests.stand_ins.openai_server import EMBEDDINGS, Fault, StandIn, faults
 
@@ -35,11 +36,12 @@ def endpoint(url: str, **other: Any) -> Endpoint:
     return Endpoint(Address(url, KEY), "text-embedding-3-small", "EMBEDDING_MODEL", Usage(Price(1.0)), **other)
 
 
-def ask(asked: Endpoint) -> Received:
+def ask(asked: Endpoint, **options: Any) -> Received:
+    def call(client: Any) -> Any:
+        return client.embeddings.with_raw_response.create(model=asked.model, input=["a text"]).http_response
+
     try:
-        return asked.send(
-            lambda client: client.embeddings.with_raw_response.create(model=asked.model, input=["a text"]).http_response
-        )
+        return asked.send(call, **options)
     finally:
         asked.close()
 
@@ -302,3 +304,132 @@ def test_results_come_as_they_are_ready_and_the_first_error_keeps_what_is_under_
     assert set(found) >= {0, 2}
     assert len(found) < 9
     assert stopping.is_set()
+
+
+def test_an_answer_that_drips_ends_with_the_deadline_for_the_whole_of_it(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.dripping(0.05).at(times=None))
+    began = time.monotonic()
+    with pytest.raises(NoAnswer, match="no answer in time"):
+        ask(endpoint(server.url, timeout_seconds=0.5, retry_seconds=0))
+    assert 0.5 <= time.monotonic() - began < 3
+    assert server.requests[EMBEDDINGS] == 1
+
+
+def test_an_answer_that_drips_is_tried_again_and_on_a_kept_connection_too(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.dripping(0.1).at(when=lambda _: server.requests[EMBEDDINGS] == 2))
+    asked = endpoint(server.url, timeout_seconds=1)
+
+    def call(client: Any) -> Any:
+        return client.embeddings.with_raw_response.create(model=asked.model, input=["a text"]).http_response
+
+    assert asked.send(call).body["data"]
+    assert asked.send(call).body["data"]
+    asked.close()
+    assert (server.requests[EMBEDDINGS], asked.usage.retries) == (3, 1)
+
+
+@pytest.mark.parametrize("fault", [faults.dripping(0.1), faults.slow(8)], ids=["drip", "silence"])
+def test_a_run_that_ends_waits_for_an_answer_under_way_only_for_a_while(
+    server: StandIn, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "GRACE_SECONDS", 0.3)
+    server.fail(EMBEDDINGS, fault.at(times=None))
+    asked = endpoint(server.url, timeout_seconds=60)
+    began = time.monotonic()
+    threading.Timer(0.3, asked.stopping.set).start()
+    with pytest.raises(Stopped):
+        ask(asked)
+    assert 0.6 <= time.monotonic() - began < 4
+    assert server.requests[EMBEDDINGS] == 1
+
+
+def test_an_answer_under_way_when_the_run_ends_is_still_taken(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.slow(1.0))
+    asked = endpoint(server.url)
+    threading.Timer(0.2, asked.stopping.set).start()
+    assert ask(asked).body["data"]
+
+
+def test_an_answer_that_is_too_large_is_not_read_to_its_end_and_not_asked_for_again(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.flooding(2**30).at(times=None))
+    with pytest.raises(NoAnswer, match=r"the answer is larger than 4\.0 MiB"):
+        ask(endpoint(server.url))
+    assert server.requests[EMBEDDINGS] == 1
+    assert server.flooded < 64 * 2**20
+
+
+def test_an_error_that_is_too_large_is_not_read_to_its_end_either(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.refused_input("x" * 2_000_000))
+    with pytest.raises(NoAnswer, match=r"the answer is larger than 1\.0 MiB"):
+        ask(endpoint(server.url), most_bytes=2**20)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nothing_is_sent_where_another_server_is_named(server: StandIn, status: int) -> None:
+    with StandIn() as other:
+        server.fail(EMBEDDINGS, faults.redirected(f"{other.url}/embeddings", status).at(times=None))
+        with pytest.raises(EndpointUnavailable, match=f"redirects to {other.url[:-3]}, where nothing is sent") as told:
+            ask(endpoint(server.url))
+        assert other.requests.total() == 0
+    assert server.requests[EMBEDDINGS] == 1
+    assert "OPENAI_BASE_URL" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "same"),
+    [
+        ("http://h/v1", "http://h/v2/x?y", True),
+        ("http://h:80/v1", "http://h/v1/", True),
+        ("http://H/v1", "http://h/v1", True),
+        ("http://h/v1", "https://h/v1", True),
+        ("https://h/v1", "http://h/v1", False),
+        ("http://h:8000/v1", "https://h/v1", False),
+        ("http://h/v1", "http://h:8080/v1", False),
+        ("http://h/v1", "http://h.evil.example/v1", False),
+        ("http://h/v1", "http://h@evil.example/v1", False),
+        ("http://127.0.0.1:1/v1", "http://localhost:1/v1", False),
+    ],
+)
+def test_the_same_server_is_the_same_host_and_port_or_its_encrypted_door(own: str, other: str, same: bool) -> None:
+    assert transfer._is_same_server(transfer.httpx2.URL(own), transfer.httpx2.URL(other)) is same
+
+
+def test_a_redirect_on_the_same_server_is_followed(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.redirected("/v1/embeddings"))
+    assert ask(endpoint(server.url)).body["data"]
+    assert server.bodies[EMBEDDINGS][0] == server.bodies[EMBEDDINGS][1]
+
+
+ESCAPES = "\x1b[31mred\x1b[0m \x1b]0;title\x07\x9b2J \u202eleft\u200b\x00\r\nline"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.refused_input(ESCAPES),
+        Fault(status=500, error={"message": ESCAPES}),
+        Fault(status=404, error={"message": ESCAPES}),
+        Fault(status=402, error={"message": {"message": ESCAPES}}),
+        faults.error_with_200(message=ESCAPES),
+        faults.error_with_200(message=ESCAPES, code=400),
+        faults.redirected("http://evil\x1b[31m.example/"),
+    ],
+)
+def test_what_an_endpoint_says_has_no_control_characters(server: StandIn, fault: Fault) -> None:
+    server.fail(EMBEDDINGS, fault.at(times=None))
+    with pytest.raises((InputRefused, NoAnswer, EndpointUnavailable)) as told:
+        ask(endpoint(server.url))
+    assert str(told.value).isprintable()
+
+
+def test_no_answer_is_compressed_and_one_that_is_is_not_unpacked(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.compressed())
+    with pytest.raises(NoAnswer, match="compressed"):
+        ask(endpoint(server.url))
+    assert server.headers[0]["accept-encoding"] == "identity"
+    assert server.requests[EMBEDDINGS] == 1
+
+
+def test_a_gateway_s_word_on_a_rate_limit_is_waited_for(server: StandIn) -> None:
+    server.fail(EMBEDDINGS, faults.error_with_200(message="Slow down", code=429).at(times=8))
+    assert ask(endpoint(server.url)).body["data"]
