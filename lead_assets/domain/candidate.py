@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.gates import Sifted
+from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.ranking import Weights, centroid, cosine, fuse, lexical, near_duplicates
 from lead_assets.domain.text_features import FEATURES, text_features
 
@@ -45,8 +46,9 @@ def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for kind, title, body in zip(texts["kind"], texts["title"], texts["body"], strict=True):
         own = body if kind == "comment" else f"{title}\n\n{body}"
-        features = text_features("" if kind == "comment" else title, body)
-        rows.append((*features, float(len(campaign.matched_keywords(own))), campaign.rules_out(own)))
+        own_title = "" if kind == "comment" else title
+        matched, is_ruled_out = campaign.matched_keywords(own, own_title), campaign.rules_out(own, own_title)
+        rows.append((*text_features(own_title, body), float(len(matched)), is_ruled_out))
     return pd.DataFrame(rows, index=texts.index, columns=[*FEATURES, *MATCHES])
 
 
@@ -61,9 +63,10 @@ def component_frame(
     """``frame`` with a column per component and the fused score.
 
     ``frame`` has n documents with their ``FEATURES`` and ``MATCHES``; ``matrix`` their vectors, of shape
-    (n, dimension); ``matches`` is Typesense's text match of shape (n, keywords).
+    (n, dimension); ``matches`` is Typesense's text match of shape (n, searches), a column for each of the campaign's
+    ``searches_of`` its keywords.
     """
-    tokens = np.array([len(keyword.replace('"', " ").split()) for keyword in campaign.keywords], dtype=float)
+    tokens = np.array([len(search.split()) for search in searches_of(campaign.keywords)], dtype=float)
     components = frame.assign(
         cosine_similarity=cosine(matrix, meaning.keywords),
         product_similarity=cosine(matrix, meaning.product),

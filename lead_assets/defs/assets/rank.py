@@ -29,7 +29,7 @@ from lead_assets.domain.candidate import (
 )
 from lead_assets.domain.document import to_rows
 from lead_assets.domain.gates import RANK_GATES, REJUDGING_GATES, Sifted, Tally, rejection_frame, sift
-from lead_assets.domain.keywords import Keyword
+from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.ranking import asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.text_features import FEATURES
@@ -127,7 +127,7 @@ def rank(
         rows = documents["text_hash"].map({digest: row for row, digest in enumerate(hashes)})
         is_ready = indexed & rows.notna()
         ready, places = documents[is_ready].reset_index(drop=True), rows[is_ready].astype(int)
-        searches = [Keyword(keyword).plain for keyword in campaign.keywords]
+        searches = searches_of(campaign.keywords)
         matches = index.text_match(campaign.id, ready["reddit_id"].tolist(), searches)
     with phases.measured("embed_phrases"):
         meaning = meaning_of(
