@@ -38,7 +38,9 @@ def _is_understood(keyword: str) -> str:
 
 def _is_a_language(name: str) -> str:
     if name.casefold() not in LANGUAGES:
-        raise ValueError(f"{name!r} is not a language whose word endings are known. Write one of {', '.join(LANGUAGES)}.")
+        raise ValueError(
+            f"{name!r} is not a language whose word endings are known. Write one of {', '.join(LANGUAGES)}."
+        )
     return name.casefold()
 
 

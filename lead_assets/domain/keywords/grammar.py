@@ -78,7 +78,7 @@ class Alternative:
 
     def spellings(self) -> list["Alternative"]:
         """The alternative, and the same with two required words written as one."""
-        found = [self]
+        found: list[Alternative] = [self]
         for place, (first, second) in enumerate(zip(self.required, self.required[1:], strict=False)):
             if first.is_plain and second.is_plain and first.in_title == second.in_title:
                 one, other = first.words[0], second.words[0]

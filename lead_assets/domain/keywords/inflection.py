@@ -9,11 +9,12 @@ import os
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import cast
 
 import regex
-import snowballstemmer
+import snowballstemmer  # pyright: ignore[reportMissingTypeStubs]
 
 DEFAULT_LANGUAGE = "english"
 LANGUAGES: tuple[str, ...] = tuple(name for name in snowballstemmer.algorithms() if "porter" not in name)
@@ -21,8 +22,8 @@ LANGUAGES: tuple[str, ...] = tuple(name for name in snowballstemmer.algorithms()
 MAX_WORD = 40
 """Longer words have no other forms: they are not words."""
 
-_ING, _ED = "\ue000", "\ue001"
-"""Stand behind a stem for its ending. They are not letters, so that a stem ends before them as before a space."""
+_ING, _ED = "+ing", "+ed"
+"""Stand behind a stem for its ending."""
 _ENDING = re.compile(r"(?P<middle>.*?)(?:(?P<ing>y?ings?)|(?P<ed>i?ed|^d)|(?:e|y|(?<!s)s|es|ies)?)")
 _HISSING = ("s", "x", "z", "ch", "sh")
 _IRREGULAR = {
@@ -30,6 +31,7 @@ _IRREGULAR = {
     **{"woman": "women", "half": "halves", "knife": "knives", "leaf": "leaves", "life": "lives", "shelf": "shelves"},
     **{"thief": "thieves", "wife": "wives", "wolf": "wolves", "analysis": "analyses", "basis": "bases"},
     **{"crisis": "crises", "diagnosis": "diagnoses", "criterion": "criteria", "quiz": "quizzes"},
+    **{"ad": "ads", "cv": "cvs", "id": "ids", "pc": "pcs", "tv": "tvs"},
 }
 """What English has of plurals that no ending explains."""
 _SINGULARS = {plural: singular for singular, plural in _IRREGULAR.items()}
@@ -38,44 +40,45 @@ _STEMMING = threading.Lock()
 
 
 class Inflection:
-    """The word forms of one language. All words and texts are folded."""
+    """The word forms of one language. All words are folded."""
 
     def __init__(self, language: str = DEFAULT_LANGUAGE) -> None:
         """Take one of ``LANGUAGES``."""
         self._language = language
         self._is_english = language == DEFAULT_LANGUAGE
-        self._letter = "[a-z]" if self._is_english else r"[\p{L}\p{M}]"
+        # English words with other letters than these ("cafés") are looked at in pieces.
+        self._pieces = regex.compile("[a-z]+" if self._is_english else r"[\p{L}\p{M}]+")
 
-    def pattern(self, word: str) -> str:
-        """A pattern for the forms of ``word`` in a text that ``canonical_by`` has rewritten."""
-        forms = {self._canonical_text(form) for form in self._with_other_number(word)}
-        alternatives = "|".join(regex.escape(form) for form in sorted(forms, key=len, reverse=True))
-        return f"(?:{alternatives})" + ("" if self._is_base(word) else f"(?![{_ING}{_ED}])")
+    def canonical(self, word: str) -> str:
+        """What all words with the same forms have in common, and no others."""
+        if len(word) > MAX_WORD:
+            return word
+        return self._pieces.sub(lambda piece: _canonical(piece[0], self._language), word)
+
+    def forms(self, word: str) -> frozenset[str]:
+        """``canonical`` of all words that count as ``word``."""
+        forms = set(map(self.canonical, self._with_other_number(word)))
+        return frozenset(forms | {form + mark for form in forms for mark in (_ING, _ED) if self._is_base(word)})
 
     def heads(self, word: str) -> tuple[str, ...]:
         """Beginnings of ``word``'s forms: each form starts with one of them."""
         if not self._is_english:
             return tuple({word[0], unicodedata.normalize("NFD", word)[0]})
-        heads = {_head(self._canonical_text(form)) for form in self._with_other_number(word)}
+        heads = {head for form in self._with_other_number(word) for head in _heads(self.canonical(form))}
         return tuple(sorted(head for head in heads if not any(head != h and head.startswith(h) for h in heads)))
-
-    def canonical_by(self, heads: Iterable[str]) -> Callable[[str], str]:
-        """A function that rewrites a text so that the words that begin with ``heads`` have one form each."""
-        alternatives = "|".join(map(regex.escape, sorted(set(heads))))
-        if not alternatives:
-            return lambda text: text
-        words = regex.compile(rf"(?<!{self._letter})(?:{alternatives}){self._letter}*+")
-        return lambda text: words.sub(self._of_match, text)
 
     def spelled(self, word: str) -> tuple[str, ...]:
         """``word`` and its forms as they are written, for services that look words up; English ones only."""
-        forms = [word, *sorted(self._with_other_number(word) - {word})] if self._is_english else [word]
-        if self._is_english and word.isascii() and word.isalpha() and self._is_base(word):
-            canonical = _canonical(word, self._language)
-            for ending, mark in (("ing", _ING), ("ed", _ED)):
-                stems = (word, word.removesuffix("e"), word + word[-1], word.removesuffix("y") + "i")
-                made = dict.fromkeys(stem + ending for stem in stems if stem != word + "e")
-                forms += [form for form in made if _canonical(form, self._language) == canonical + mark]
+        if not self._is_english:
+            return (word,)
+        forms = [word, *sorted(self._with_other_number(word) - {word})]
+        if word.isascii() and word.isalpha() and self._is_base(word):
+            canonical = self.canonical(word)
+            bases = (
+                [word[:-1]] if re.search("[^eoy]e$", word) else [word, word + word[-1], word.removesuffix("y") + "i"]
+            )
+            made = [(base + ending, mark) for base in bases for ending, mark in (("ing", _ING), ("ed", _ED))]
+            forms += [form for form, mark in made if self.canonical(form) == canonical + mark]
         return tuple(dict.fromkeys(forms))
 
     @staticmethod
@@ -84,52 +87,69 @@ class Inflection:
         return _IRREGULAR.get(word) or _SINGULARS.get(word)
 
     def _with_other_number(self, word: str) -> set[str]:
+        """English ``word`` with its singular or plural; both where it is not clear which it is itself."""
         if not self._is_english or len(word) < 2:
             return {word}
-        plural = _IRREGULAR.get(word) or word + ("es" if word.endswith(_HISSING) else "s")
-        return {word, plural, *self._singulars(word)}
+        singulars = self._singulars(word)
+        is_plural = word in _SINGULARS or (singulars and len(word) > 4)
+        return {word, *singulars} | (set() if is_plural or self.canonical(word).endswith(_ED) else {_plural(word)})
 
     def _singulars(self, word: str) -> set[str]:
-        """What ``word`` is the plural of; empty where it does not look like one."""
+        """What English ``word`` is the plural of; empty where it does not look like one."""
         if word in _SINGULARS:
             return {_SINGULARS[word]}
-        if len(word) < 3 or not word.endswith("s") or word.endswith("ss"):
+        if not self._is_english or len(word) < 4 or not word.endswith("s") or word.endswith("ss"):
             return set()
-        singulars = {word[:-1]} | ({word[:-2]} if word.endswith("es") and word[:-2].endswith(_HISSING) else set())
-        is_initials = not re.search("[aeiouy]", word) and len(word) > 3
-        canonical = self._canonical_text(word)
-        return singulars if is_initials or canonical in map(self._canonical_text, singulars) else set()
+        singulars = {word[:-1]}
+        if word.endswith("es") and word[:-2].endswith(_HISSING):
+            singulars.add(word[:-2])
+        is_initials = not re.search("[aeiouy]", word)
+        return singulars if is_initials or self.canonical(word) in map(self.canonical, singulars) else set()
 
     def _is_base(self, word: str) -> bool:
-        return not self._singulars(word) and self._canonical_text(word)[-1] not in (_ING, _ED)
-
-    def _canonical_text(self, text: str) -> str:
-        return regex.sub(f"{self._letter}+", self._of_match, text)
-
-    def _of_match(self, word: "regex.Match[str]") -> str:
-        return _canonical(word[0], self._language)
+        return not self._singulars(word) and not self.canonical(word).endswith((_ING, _ED))
 
 
-def _head(canonical: str) -> str:
-    """What every word with this canonical form begins with."""
+def _plural(word: str) -> str:
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if re.search("[^aeiou]y$", word):
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(_HISSING) else "s")
+
+
+def _heads(canonical: str) -> set[str]:
+    """What a word with this canonical form begins with: "hope" or "hopi", "compani" or "company", "tie" or "ty"."""
     plain = re.match("[a-z]+", canonical)
     head = plain[0] if plain else canonical[0]
-    # "tying" has the stem "tie", "companies" has "compani", and "hoping" has "hope".
-    return re.sub("(?<=.)(?:ie|[eiy])$", "", head)
+    stem, end = head[:-1], head[-1]
+    if not stem or end not in "eiy":
+        return {head}
+    return {head, stem + ("y" if end == "i" else "i"), *({stem[:-1] + "y"} if head.endswith("ie") else ())}
 
 
 @lru_cache(maxsize=200_000)
 def _canonical(word: str, language: str) -> str:
-    if not 2 < len(word) <= MAX_WORD:
-        return word
+    if language != DEFAULT_LANGUAGE:
+        return _stem(word, language)
+    # Of three letters there are more initials than plurals: UPS, GPS, CMS.
+    is_too_short = len(word) < 3 or (len(word) == 3 and word.endswith("s"))
+    return word if is_too_short else _inflected(word, _stem(word, language))
+
+
+def _stem(word: str, language: str) -> str:
     with _STEMMING:
-        stem = str(_stemmer(language).stemWord(word))
-    return _inflected(word, stem) if language == DEFAULT_LANGUAGE else stem
+        return _stemmer(language)(word)
+
+
+@cache
+def _stemmer(language: str) -> Callable[[str], str]:
+    return cast("Callable[[str], str]", snowballstemmer.stemmer(language).stemWord)  # pyright: ignore
 
 
 def _inflected(word: str, stem: str) -> str:
     """``stem`` with what of ``word``'s ending is derivation, and a mark for -ing and -ed."""
-    common = len(os.path.commonprefix([word, stem]))
+    common = len(os.path.commonprefix([word, stem]))  # noqa: RUF071 - by characters
     rest = word[common:]
     if common == len(stem) and rest[1:] in ("ing", "ings", "ed") and rest[0] == stem[-1]:
         rest = rest[1:]
@@ -137,8 +157,3 @@ def _inflected(word: str, stem: str) -> str:
     assert ending is not None, "the middle matches anything"
     base = stem[:common] + ending["middle"] if ending["middle"] else stem
     return base + (_ING if ending["ing"] else _ED if ending["ed"] else "")
-
-
-@cache
-def _stemmer(language: str) -> snowballstemmer.stemmer:
-    return snowballstemmer.stemmer(language)

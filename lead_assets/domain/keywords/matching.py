@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 
 from lead_assets.domain.keywords.grammar import Alternative, parse
 from lead_assets.domain.keywords.inflection import DEFAULT_LANGUAGE, Inflection
-from lead_assets.domain.keywords.patterns import TermPattern, term_pattern
+from lead_assets.domain.keywords.patterns import Needle, TermFinder
 from lead_assets.domain.keywords.visible_text import fold, skeleton, visible, without_hyphens
 
 REVISION = 2
@@ -38,8 +38,6 @@ class KeywordMatcher:
             [_Finder(text, inflection) for text in texts] for texts in lists
         )
         self._needed = [needed for finder in self._keywords for needed in finder.needed]
-        finders = (*self._keywords, *self._negative, *self._required)
-        self._canonical = inflection.canonical_by(head for finder in finders for head in finder.heads)
 
     @cached_property
     def digest(self) -> str:
@@ -51,7 +49,7 @@ class KeywordMatcher:
 
         ``title`` is the part of ``text`` that ``title:`` looks at.
         """
-        texts = self._text(text), self._text(title)
+        texts = _Text(text), _Text(title)
         found = [finder.text for finder in self._keywords if finder.occurs_in(*texts)]
         return [] if found and self._is_ruled_out(*texts) else found
 
@@ -59,11 +57,11 @@ class KeywordMatcher:
         """Whether a negative keyword occurs in ``text``, or a required one does not."""
         if not self._negative and not self._required:
             return False
-        return self._is_ruled_out(self._text(text), self._text(title))
+        return self._is_ruled_out(_Text(text), _Text(title))
 
     def may_match(self, raw: str) -> bool:
         """Whether ``raw``, a text's source, can match at all. It costs a small part of ``matches``."""
-        text = self._text(raw[:MAX_RAW_CHARACTERS])
+        text = _Text(raw[:MAX_RAW_CHARACTERS])
         return _stand_in(self._needed, text) and all(_stand_in(finder.needed, text) for finder in self._required)
 
     def _is_ruled_out(self, text: "_Text", title: "_Text") -> bool:
@@ -71,63 +69,79 @@ class KeywordMatcher:
             finder.occurs_in(text, title) for finder in self._required
         )
 
-    def _text(self, text: str) -> "_Text":
-        return _Text(text, self._canonical)
-
 
 class _Text:
     """A text in the forms that keywords are looked for in, each made when it is first needed."""
 
-    def __init__(self, text: str, canonical: Callable[[str], str]) -> None:
-        self.skeleton = skeleton(text)
+    def __init__(self, text: str) -> None:
         self._text = text
-        self._canonical = canonical
-
 
     @cached_property
-    def as_read(self) -> tuple[str, ...]:
-        """What a reader sees, folded; and with hyphenated words as one where there are any."""
-        # Patterns look at what stands before a word.
-        text = "\n" + fold(visible(self._text))
-        return tuple(dict.fromkeys((text, without_hyphens(text))))
+    def skeleton(self) -> tuple[bytes, str]:
+        """See ``visible_text.skeleton``."""
+        return skeleton(self._text)
 
     @cached_property
-    def canonical(self) -> tuple[str, ...]:
-        """The same with one form of each word that keywords are about."""
-        return tuple(map(self._canonical, self.as_read))
+    def as_read(self) -> str:
+        """What a reader sees, folded; patterns look at what stands before a word, so something does."""
+        return "\n" + fold(visible(self._text))
+
+    @cached_property
+    def without_hyphens(self) -> str:
+        """The same with hyphenated words as one; empty where there are none."""
+        joined = without_hyphens(self.as_read)
+        return "" if joined == self.as_read else joined
+
+    def has(self, term: TermFinder) -> bool:
+        """Whether ``term`` occurs."""
+        return term.occurs_in(self.as_read) or (self.without_hyphens != "" and term.occurs_in(self.without_hyphens))
 
 
 class _Needed:
-    """What stands in every text with some term patterns; looking for it rules nearly every other text out."""
+    """What stands in every text with some terms; looking for it rules nearly every other text out."""
 
-    def __init__(self, terms: Iterable[TermPattern]) -> None:
-        terms = list(terms)
-        self._needles = sorted({needle for term in terms for needle in term.needles}, key=len, reverse=True)
-        self._characters = {character for term in terms for character in term.characters}
+    def __init__(self, terms: Iterable[TermFinder]) -> None:
+        groups = sorted({group for term in terms for group in term.needles}, key=_rarest_first)
+        # Most groups are of one ASCII text, which can be looked for without a loop of its own.
+        self._single = [needle for (needle, *others) in groups if not others and isinstance(needle, bytes)]
+        self._groups = [group for group in groups if group[1:] or any(isinstance(needle, str) for needle in group)]
 
     def stands_in(self, text: _Text) -> bool:
         ascii_text, folded = text.skeleton
-        for needle in self._needles:
+        for needle in self._single:
             if needle not in ascii_text:
                 return False
-        return not self._characters or all(character in folded for character in self._characters)
+        for group in self._groups:
+            if not any(needle in ascii_text if isinstance(needle, bytes) else needle in folded for needle in group):
+                return False
+        return True
+
+
+def _rarest_first(group: tuple[Needle, ...]) -> int:
+    return -min(map(len, group))
+
+
+def _stand_in(any_of: Iterable[_Needed], text: _Text) -> bool:
+    return any(needed.stands_in(text) for needed in any_of)
 
 
 class _Alternative:
     def __init__(self, alternative: Alternative, inflection: Inflection) -> None:
         self._spellings = [
-            [term_pattern(term, inflection) for term in spelling.required] for spelling in alternative.spellings()
+            [TermFinder(term, inflection) for term in spelling.required] for spelling in alternative.spellings()
         ]
-        self._excluded = [term_pattern(term, inflection) for term in alternative.excluded]
+        self._excluded = [TermFinder(term, inflection) for term in alternative.excluded]
         # Where two words may be written as one, both stand in that one: the first spelling has what all have.
         self.needed = _Needed(self._spellings[0])
-        self.heads = {head for terms in (*self._spellings, self._excluded) for term in terms for head in term.heads}
 
     def occurs_in(self, text: _Text, title: _Text) -> bool:
+        def occurs(term: TermFinder) -> bool:
+            return (title if term.in_title else text).has(term)
+
         return (
             self.needed.stands_in(text)
-            and any(all(_occurs(term, text, title) for term in terms) for terms in self._spellings)
-            and not any(_occurs(term, text, title) for term in self._excluded)
+            and any(all(map(occurs, terms)) for terms in self._spellings)
+            and not any(map(occurs, self._excluded))
         )
 
 
@@ -138,19 +152,6 @@ class _Finder:
         self.text = text
         self._alternatives = [_Alternative(alternative, inflection) for alternative in parse(text)]
         self.needed = [alternative.needed for alternative in self._alternatives]
-        self.heads = {head for alternative in self._alternatives for head in alternative.heads}
 
     def occurs_in(self, text: _Text, title: _Text) -> bool:
         return any(alternative.occurs_in(text, title) for alternative in self._alternatives)
-
-
-def _occurs(term: TermPattern, text: _Text, title: _Text) -> bool:
-    where = title if term.in_title else text
-    return any(term.pattern.search(form) for form in (where.as_read if term.is_exact else where.canonical))
-
-
-def _stand_in(any_of: Iterable[_Needed], text: _Text) -> bool:
-    for needed in any_of:
-        if needed.stands_in(text):
-            return True
-    return False

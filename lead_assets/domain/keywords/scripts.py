@@ -8,18 +8,18 @@ import regex
 
 _UNSEGMENTED = r"\p{Han}\p{Hiragana}\p{Katakana}ー々〆\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = r"\p{L}\p{M}\p{N}"
-_SPACED = rf"[[{_WORD}]--[{_UNSEGMENTED}\p{{Hangul}}]]"
+SPACED = rf"[[{_WORD}]--[{_UNSEGMENTED}\p{{Hangul}}]]"
 """A letter, mark or digit of a script with spaces between words; Korean is apart."""
 
 _is_unsegmented = regex.compile(f"[{_UNSEGMENTED}]").match
 _is_hangul = regex.compile(r"\p{Hangul}").match
-is_spaced = regex.compile(f"{_SPACED}+", regex.V1).fullmatch
+is_spaced = regex.compile(f"{SPACED}+", regex.V1).fullmatch
 """Whether a text consists of letters of scripts with spaces between words."""
 is_word = regex.compile(f"[{_WORD}]+").fullmatch
 """Whether a text consists of letters, marks and digits."""
 runs_on = regex.compile(rf"[{_UNSEGMENTED}\p{{Hangul}}]").search
 """Whether a text has letters of a script whose words are not all parted by spaces."""
-parts = regex.compile(rf"[{_UNSEGMENTED}]+|\p{{Hangul}}+|{_SPACED}+", regex.V1).findall
+parts = regex.compile(rf"[{_UNSEGMENTED}]+|\p{{Hangul}}+|{SPACED}+", regex.V1).findall
 """A word in parts of one kind of script each: "CRM软件" is two."""
 
 
@@ -31,8 +31,8 @@ def before(first: str) -> str:
         return r"(?<!\p{Hangul})"
     if is_spaced(first):
         # ".net" is not "net", but a full stop may lack its space.
-        return rf"(?<!{_SPACED})(?<![\s(]\.)"
-    return rf"(?<!{_SPACED}|{regex.escape(first)})" if first.isascii() else ""
+        return rf"(?<!{SPACED})(?<![\s(]\.)"
+    return rf"(?<!{SPACED}|{regex.escape(first)})" if first.isascii() else ""
 
 
 def behind(last: str) -> str:
@@ -43,7 +43,7 @@ def behind(last: str) -> str:
         return ""
     if is_spaced(last):
         # "c++", "c++17" and "c#" are not "c", but "c+d" and "c#d" may lack spaces.
-        return rf"(?!{_SPACED}|\+\+|[+#](?!{_SPACED}))"
+        return rf"(?!{SPACED}|\+\+|[+#](?!{SPACED}))"
     return rf"(?!\p{{L}}|{regex.escape(last)})" if last.isascii() else ""
 
 

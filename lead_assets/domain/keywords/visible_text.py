@@ -11,39 +11,43 @@ import regex
 
 from lead_assets.domain.plain_text import unescaped
 
-_MARKUP = re.compile(
-    r"\\(?P<escaped>[!-/:-@\[-`{-~])"
-    # The end of an image with a caption, which Reddit shows; the end of any other link or image.
-    r'|\]\(\s{0,9}[\w|]{1,99}\s{1,9}"(?P<caption>[^"\n]{0,400})"\)'
-    r"|\]\(\s{0,9}(?:<[^<>\n]{0,2000}>|(?:[^\s()\\]|\\.|\([^\s()]{0,2000}\)){0,2000})"
-    r"""(?:\s{1,9}(?:"[^"\n]{0,400}"|'[^'\n]{0,400}'))?\s{0,9}\)"""
-    # An address; it ends before scripts that are written without spaces.
-    r"|\b(?:(?:https?|ftp)://|www\.)[^\s<>\"\])|\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff]+"
-    # What a reference link's label stands for.
-    r"|^ {0,3}\[[^\]\n]{1,200}\]:[^\n]*",
-    re.IGNORECASE | re.MULTILINE,
+# Each pattern begins with one of a few characters, so that the other characters cost next to nothing.
+_ADDRESS = re.compile(
+    r"[hHfFwW](?:[tT]{2}[pP][sS]?://|[tT][pP]://|[wW]{2}\.)"
+    # It ends before scripts that are written without spaces.
+    r"[^\s<>\"\])|\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff]+"
 )
-_MARKUP_BEGINS = re.compile(r"[\\\[]|://|www\.", re.IGNORECASE)
-_EMPHASIS = re.compile(r"(\*{1,3}|~~|`{1,3})(?=\S)([^*~`\n]+)(?<=\S)\1")
+_LABEL_OF_ADDRESS = re.compile(r"^ {0,3}\[[^\]\n]{1,200}\]:[^\n]*", re.MULTILINE)
+_ESCAPED_OR_LINK_END = re.compile(
+    r"[\\\]](?:(?<=\\)(?P<escaped>[!-/:-@\[-`{-~])"
+    # The end of an image with a caption, which Reddit shows; the end of any other link or image.
+    r'|(?<=\])\(\s{0,9}[\w|]{1,99}\s{1,9}"(?P<caption>[^"\n]{0,400})"\)'
+    r"|(?<=\])\(\s{0,9}(?:<[^<>\n]{0,2000}>|(?:[^\s()\\]|\\.|\([^\s()]{0,2000}\)){0,2000})"
+    r"""(?:\s{1,9}(?:"[^"\n]{0,400}"|'[^'\n]{0,400}'))?\s{0,9}\))"""
+)
+_EMPHASIS = re.compile(r"([*~`])\1{0,2}(?=\S)(?P<inner>[^*~`\n]+)(?<=\S)\1{1,3}")
 _HIDDEN_WHEN_ESCAPED = "*_~`"
 
 _INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
-# Marks that NFKC would glue to the word before them as letters and digits, and the characters that `inflection` marks
-# endings with.
-_SET_APART = re.compile("[™℠²³¹\u2070-\u209c\ue000-\ue0ff]")  # noqa: RUF001
+# Marks that NFKC would glue to the word before them as letters and digits.
+_SET_APART = re.compile("[™℠²³¹\u2070-\u209c]")
 _APOSTROPHES = re.compile("[’‘ʼ‛′´`]")  # noqa: RUF001
-_DASHES = re.compile("[\u2010-\u2013\u2212\u200b]")  # noqa: RUF001
+_DASHES = re.compile("[\u2010-\u2013\u2212\u200b]")
 """Hyphens and what is typed for them. A zero-width space may part words or hide in one, as a hyphen may."""
-_HYPHEN_IN_WORD = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
+_HYPHEN_IN_WORD = re.compile(r"-(?<=[^\W\d_]-)(?=[^\W\d_])")
 
 
 def visible(text: str) -> str:
     """``text`` without entities and Markdown: of links and images what is shown, not the address."""
     text = unescaped(text)
-    if _MARKUP_BEGINS.search(text):
-        text = _MARKUP.sub(_shown, text)
+    # An address goes first: what is escaped within it is not shown either.
+    text = _ADDRESS.sub(" ", text)
+    if "]:" in text:
+        text = _LABEL_OF_ADDRESS.sub(" ", text)
+    if "\\" in text or "](" in text:
+        text = _ESCAPED_OR_LINK_END.sub(_shown, text)
     if "*" in text or "~" in text or "`" in text:
-        text = _EMPHASIS.sub(r"\2", text)
+        text = _EMPHASIS.sub(_inner, text)
     return text.replace("_", " ")
 
 
@@ -89,6 +93,10 @@ def _shown(markup: re.Match[str]) -> str:
     if escaped := markup["escaped"]:
         return " " if escaped in _HIDDEN_WHEN_ESCAPED else escaped
     return f" {markup['caption'] or ''} "
+
+
+def _inner(emphasis: re.Match[str]) -> str:
+    return emphasis["inner"]
 
 
 def _compatible(text: str) -> str:
