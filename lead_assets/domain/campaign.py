@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from lead_assets.domain.document import Document
 from lead_assets.domain.gates import GATES
-from lead_assets.domain.keywords import DEFAULT_LANGUAGE, LANGUAGES, Keyword, KeywordMatcher
+from lead_assets.domain.keywords import DEFAULT_LANGUAGE, Keyword, KeywordMatcher, languages
 
 CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Partition keys must also be names of sensors, which allow no hyphen."""
@@ -37,11 +37,11 @@ def _is_understood(keyword: str) -> str:
 
 
 def _is_a_language(name: str) -> str:
-    if name.casefold() not in LANGUAGES:
+    if name != DEFAULT_LANGUAGE and name not in languages():
         raise ValueError(
-            f"{name!r} is not a language whose word endings are known. Write one of {', '.join(LANGUAGES)}."
+            f"{name!r} is not a language whose word endings are known. Write one of {', '.join(languages())}"
         )
-    return name.casefold()
+    return name
 
 
 def _without_prefix(name: object) -> object:
@@ -90,7 +90,7 @@ class Campaign(_Part):
     keywords: Annotated[list[KeywordText], Field(min_length=1, max_length=100), AfterValidator(_unique)]
     all_of: Annotated[list[KeywordText], Field(max_length=100), AfterValidator(_unique)] = []
     negative_keywords: Annotated[list[KeywordText], Field(max_length=100), AfterValidator(_unique)] = []
-    language: Annotated[str, AfterValidator(_is_a_language)] = DEFAULT_LANGUAGE
+    language: Annotated[str, StringConstraints(to_lower=True), AfterValidator(_is_a_language)] = DEFAULT_LANGUAGE
     subreddits: Subreddits = Subreddits()
     exclude_authors: list[RedditName] = []
     source: SourceName = "reddit"

@@ -26,7 +26,7 @@ _SPLIT = re.compile(rf"(\w{{3,}})({'|'.join(PARTICLES[:-1])})")
 
 
 class KeywordRefusedError(ValueError):
-    """A keyword that cannot be understood. The message is two sentences: the problem, and the fix."""
+    """A keyword that cannot be understood. Its message is the problem and the fix: two sentences, without the last full stop."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def parse(text: str) -> tuple[Alternative, ...]:
     """
     straight = text.translate(_QUOTES)
     if straight.count('"') % 2:
-        raise KeywordRefusedError(f"{text!r} has an unclosed double quote. Close it or take it out.")
+        raise KeywordRefusedError(f"{text!r} has an unclosed double quote. Close it or take it out")
     sides: list[list[re.Match[str]]] = [[]]
     for token in _TOKEN.finditer(straight):
         if token[0] == "OR":
@@ -133,7 +133,7 @@ def parse(text: str) -> tuple[Alternative, ...]:
         else:
             sides[-1].append(token)
     if len(sides) > 1 and not all(sides):
-        raise KeywordRefusedError(f"{text!r} has an OR without a word on either side. Write one there, or take it out.")
+        raise KeywordRefusedError(f"{text!r} has an OR without a word on either side. Write one there, or take it out")
     return tuple(_alternative(tokens, text) for tokens in sides)
 
 
@@ -148,10 +148,10 @@ def _alternative(tokens: Sequence[re.Match[str]], text: str) -> Alternative:
             (excluded if token["minus"] else required).append(term)
     if not required and excluded:
         raise KeywordRefusedError(
-            f"{text!r} says only what must not occur. Add a word that must, or list it under `negative_keywords`."
+            f"{text!r} says only what must not occur. Add a word that must, or list it under `negative_keywords`"
         )
     if not required:
-        raise KeywordRefusedError(f"{text!r} has no word in it. Write at least one letter or digit.")
+        raise KeywordRefusedError(f"{text!r} has no word in it. Write at least one letter or digit")
     return Alternative(tuple(required), tuple(excluded))
 
 
@@ -169,27 +169,27 @@ def _word(part: str) -> str:
 
 
 _REFUSED: tuple[tuple[str, str], ...] = (
-    (r"or", "Write OR in capitals for alternatives, or put the words in quotes."),
-    (r"AND|&&", "Leave it out: all words of a keyword must occur anyway."),
-    (r"NOT", "Write -word for a word that must not occur."),
-    (r"[!–—−-]+\w.*", "Write -word, or -title:word, for a word that must not occur."),  # noqa: RUF001
-    (r"\+\w.*", "Leave the + out: all words of a keyword must occur anyway."),
-    (r"\|+|.*\w\|+\w.*", "Write OR in capitals for alternatives."),
-    (r".*\*.*|.*\w\?\w.*", "Write whole words: plurals and other endings are found anyway."),
-    (r".*[()\[\]{}].*", "Write each combination as a keyword of its own, without brackets."),
-    (r"~.*|.*\w[~^]\d*|\^\d+", "Take it out, or put the words in quotes to find them side by side."),
+    (r"[oO]r", "Write OR in capitals for alternatives, or put the words in quotes"),
+    (r"AND|&&", "Leave it out: all words of a keyword must occur anyway"),
+    (r"NOT", "Write -word for a word that must not occur"),
+    (r"[!–—−-]+\w.*", "Write -word, or -title:word, for a word that must not occur"),  # noqa: RUF001
+    (r"\+\w.*", "Leave the + out: all words of a keyword must occur anyway"),
+    (r"\|+|.*\w\|+\w.*", "Write OR in capitals for alternatives"),
+    (r".*\*.*|.*\w\?\w.*", "Write whole words: plurals and other endings are found anyway"),
+    (r".*[()\[\]{}].*", "Write each combination as a keyword of its own, without brackets"),
+    (r"~.*|.*\w[~^]\d*|\^\d+", "Take it out, or put the words in quotes to find them side by side"),
 )
 
 
 def _refuse_what_is_not_understood(token: re.Match[str], text: str) -> None:
     plain = token["plain"]
     if plain.casefold() == "title:":
-        raise KeywordRefusedError(f"{text!r} has no word after `title:`. Write it without a space, as in title:word.")
+        raise KeywordRefusedError(f"{text!r} has no word after `title:`. Write it without a space, as in title:word")
     field = re.match(r"(\w+):\S", plain)
     if field and field[1].casefold() in _OTHER_FIELDS:
         raise KeywordRefusedError(
-            f"{text!r} asks for a field, {field[1]}:, that keywords do not have. Only title:word is understood; "
-            "subreddits and authors have their own keys in a campaign."
+            f"{text!r} looks in {field[1]}:, and keywords can look only in title: or everywhere. Take it out, or use "
+            "`subreddits` or `exclude_authors` of the campaign"
         )
     for pattern, fix in _REFUSED:
         if re.fullmatch(pattern, plain):

@@ -11,14 +11,11 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import cast
+from typing import Any, cast
 
 import regex
-import snowballstemmer  # pyright: ignore[reportMissingTypeStubs]
 
 DEFAULT_LANGUAGE = "english"
-LANGUAGES: tuple[str, ...] = tuple(name for name in snowballstemmer.algorithms() if "porter" not in name)
-"""Languages whose endings are known."""
 MAX_WORD = 40
 """Longer words have no other forms: they are not words."""
 
@@ -35,15 +32,22 @@ _IRREGULAR = {
 }
 """What English has of plurals that no ending explains."""
 _SINGULARS = {plural: singular for singular, plural in _IRREGULAR.items()}
+_INITIALS = re.compile("[b-df-hj-np-tv-xz]{2,}")
+"""Stemmers leave words without a vowel as they are, and initials have their plural in -s in any language."""
 _STEMMING = threading.Lock()
 """A stemmer holds the word that it is at."""
+
+
+def languages() -> list[str]:
+    """The languages whose endings are known."""
+    return [name for name in _snowball().algorithms() if "porter" not in name]
 
 
 class Inflection:
     """The word forms of one language. All words are folded."""
 
     def __init__(self, language: str = DEFAULT_LANGUAGE) -> None:
-        """Take one of ``LANGUAGES``."""
+        """Take one of ``languages()``."""
         self._language = language
         self._is_english = language == DEFAULT_LANGUAGE
         # English words with other letters than these ("cafés") are looked at in pieces.
@@ -87,8 +91,10 @@ class Inflection:
         return _IRREGULAR.get(word) or _SINGULARS.get(word)
 
     def _with_other_number(self, word: str) -> set[str]:
-        """English ``word`` with its singular or plural; both where it is not clear which it is itself."""
-        if not self._is_english or len(word) < 2:
+        """``word`` with its singular or plural in English; both where it is not clear which it is itself."""
+        if not self._is_english:
+            return {word, word + "s"} if _INITIALS.fullmatch(word) else {word}
+        if len(word) < 2:
             return {word}
         singulars = self._singulars(word)
         is_plural = word in _SINGULARS or (singulars and len(word) > 4)
@@ -98,13 +104,15 @@ class Inflection:
         """What English ``word`` is the plural of; empty where it does not look like one."""
         if word in _SINGULARS:
             return {_SINGULARS[word]}
-        if not self._is_english or len(word) < 4 or not word.endswith("s") or word.endswith("ss"):
+        is_singular = word in _IRREGULAR or len(word) < 4 or not word.endswith("s") or word.endswith("ss")
+        if is_singular or not self._is_english:
             return set()
         singulars = {word[:-1]}
         if word.endswith("es") and word[:-2].endswith(_HISSING):
             singulars.add(word[:-2])
-        is_initials = not re.search("[aeiouy]", word)
-        return singulars if is_initials or self.canonical(word) in map(self.canonical, singulars) else set()
+        return (
+            singulars if _INITIALS.fullmatch(word) or self.canonical(word) in map(self.canonical, singulars) else set()
+        )
 
     def _is_base(self, word: str) -> bool:
         return not self._singulars(word) and not self.canonical(word).endswith((_ING, _ED))
@@ -144,7 +152,14 @@ def _stem(word: str, language: str) -> str:
 
 @cache
 def _stemmer(language: str) -> Callable[[str], str]:
-    return cast("Callable[[str], str]", snowballstemmer.stemmer(language).stemWord)  # pyright: ignore
+    return cast("Callable[[str], str]", _snowball().stemmer(language).stemWord)
+
+
+def _snowball() -> Any:
+    # Its modules for all languages take longer to load than most commands take.
+    import snowballstemmer  # pyright: ignore[reportMissingTypeStubs]
+
+    return snowballstemmer
 
 
 def _inflected(word: str, stem: str) -> str:

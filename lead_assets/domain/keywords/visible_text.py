@@ -31,7 +31,7 @@ _HIDDEN_WHEN_ESCAPED = "*_~`"
 _INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
 # Marks that NFKC would glue to the word before them as letters and digits.
 _SET_APART = re.compile("[™℠²³¹\u2070-\u209c]")
-_APOSTROPHES = re.compile("[’‘ʼ‛′´`]")  # noqa: RUF001
+_APOSTROPHES = re.compile("[’‘ʼ‛′`]")  # noqa: RUF001
 _DASHES = re.compile("[\u2010-\u2013\u2212\u200b]")
 """Hyphens and what is typed for them. A zero-width space may part words or hide in one, as a hyphen may."""
 _HYPHEN_IN_WORD = re.compile(r"-(?<=[^\W\d_]-)(?=[^\W\d_])")
@@ -55,8 +55,9 @@ def fold(text: str) -> str:
     """``text`` in compatible characters without case and invisible ones, and with plain hyphens and apostrophes."""
     if text.isascii():
         return text.lower()
-    text = _DASHES.sub("-", _SET_APART.sub(" ", text))
-    text = _compatible(_INVISIBLE.sub("", _compatible(_APOSTROPHES.sub("'", text))).casefold())
+    text = _compatible(_SET_APART.sub(" ", text.replace("´", "'")))  # noqa: RUF001
+    text = _INVISIBLE.sub("", _DASHES.sub("-", _APOSTROPHES.sub("'", text)))
+    text = _compatible(text.casefold())
     # Turkish capitals: an I may stand for either letter, and the dotted one keeps its dot as a character of its own.
     return text.replace("i\u0307", "i").replace("ı", "i")  # noqa: RUF001
 
