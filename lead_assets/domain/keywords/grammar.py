@@ -13,8 +13,12 @@ from lead_assets.domain.keywords import scripts
 from lead_assets.domain.keywords.visible_text import fold
 
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»″〝〞＂", '"'))  # noqa: RUF001
-_TOKEN = re.compile(r'(?P<minus>[-–—−](?=[^\s–—-]))?(?P<field>title:)?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+))', re.I)  # noqa: RUF001
-_BETWEEN_WORDS = re.compile(r"[\s/,:;…—_-]+")
+_DASHES = "–—−-"  # noqa: RUF001
+_TOKEN = re.compile(
+    rf'(?P<minus>[{_DASHES}](?=[^\s{_DASHES}]))?(?P<field>title:)?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+))',
+    re.IGNORECASE,
+)
+_BETWEEN_WORDS = re.compile(rf"[\s/,:;…_{_DASHES}]+")
 _AT_EDGES = "'!?()[]{}\"…·"
 _OTHER_FIELDS = frozenset(
     {"author", "body", "flair", "flair_text", "intitle", "inurl", "nsfw", "selftext", "self", "site", "subreddit"}
@@ -26,7 +30,7 @@ _SPLIT = re.compile(rf"(\w{{3,}})({'|'.join(PARTICLES[:-1])})")
 
 
 class KeywordRefusedError(ValueError):
-    """A keyword that cannot be understood. Its message is the problem and the fix: two sentences, without the last full stop."""
+    """A keyword that cannot be understood. Its message is the problem and the fix, without the last full stop."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ _REFUSED: tuple[tuple[str, str], ...] = (
     (r"[oO]r", "Write OR in capitals for alternatives, or put the words in quotes"),
     (r"AND|&&", "Leave it out: all words of a keyword must occur anyway"),
     (r"NOT", "Write -word for a word that must not occur"),
-    (r"[!–—−-]+\w.*", "Write -word, or -title:word, for a word that must not occur"),  # noqa: RUF001
+    (rf"[!{_DASHES}]+\w.*", "Write -word, or -title:word, for a word that must not occur"),
     (r"\+\w.*", "Leave the + out: all words of a keyword must occur anyway"),
     (r"\|+|.*\w\|+\w.*", "Write OR in capitals for alternatives"),
     (r".*\*.*|.*\w\?\w.*", "Write whole words: plurals and other endings are found anyway"),

@@ -108,6 +108,8 @@ class Inflection:
         if is_singular or not self._is_english:
             return set()
         singulars = {word[:-1]}
+        if word.endswith("ies"):
+            singulars.add(word[:-3] + "y")
         if word.endswith("es") and word[:-2].endswith(_HISSING):
             singulars.add(word[:-2])
         return (

@@ -14,7 +14,7 @@ from lead_assets.domain.keywords import DEFAULT_LANGUAGE, REVISION, Alternative,
 
 Kind = Literal["posts", "comments"]
 
-MAX_TEXT_CHARACTERS = 400
+MAX_TEXT_CHARACTERS = 800
 """Length of one query's text: long ones are slow there, and no limit is documented."""
 MAX_COMBINATIONS = 16
 """Forms of two words are asked for together where they are no more."""

@@ -144,11 +144,10 @@ def test_what_is_not_understood_is_refused_in_two_sentences_of_which_the_second_
 def test_any_text_is_understood_or_refused(keyword: str) -> None:
     try:
         understood = Keyword(keyword)
-    except KeywordRefusedError as error:
-        assert ". " in str(error)
-    else:
-        assert all(alternative.required for alternative in understood.alternatives)
-        KeywordMatcher([keyword]).matches(keyword)
+    except KeywordRefusedError:
+        return
+    assert all(alternative.required for alternative in understood.alternatives)
+    assert len(KeywordMatcher([keyword]).matches(keyword)) <= 1
 
 
 # --- what is searched for and embedded -------------------------------------------------------------------------------
