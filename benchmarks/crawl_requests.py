@@ -25,14 +25,15 @@ from rich.console import Console
 from rich.table import Table
 
 from lead_assets import servers as embedded
-from lead_assets.defs.assets.crawl import Crawl
-from lead_assets.defs.resources import Brief
+from lead_assets.config.environment import Environment, RedditCredentials
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.settings import resolve
-from lead_assets.sources.reddit.client import RedditClient, RedditCredentials
-from lead_assets.sources.reddit.source import Reading, RedditSource
+from lead_assets.pipeline.crawl import Crawl
+from lead_assets.pipeline.run_context import RunContext
+from lead_assets.sources.reddit.client import RedditClient
+from lead_assets.sources.reddit.source import CrawlOptions, RedditSource
 from lead_assets.storage import migrate
-from lead_assets.storage.crawl_state import CrawlMemory
+from lead_assets.storage.crawl_state import CrawlState
 from lead_assets.storage.database import Database
 from lead_assets.storage.request_budget import REDDIT_WINDOW_SECONDS, RequestBudget
 from lead_assets_tests.stand_ins.reddit_server import Corpus, RedditServer
@@ -84,7 +85,7 @@ def make_corpus() -> Corpus:
 
 def crawl(url: str, database_url: str, campaign: Campaign, window_seconds: int = REDDIT_WINDOW_SECONDS) -> Counter[str]:
     """Crawl as the asset does, with the default settings; returns its counts."""
-    brief = Brief(campaign, resolve([]), "reddit", None, None)
+    brief = RunContext(campaign, resolve([]), "reddit", None, None, Environment.read())
     settings, digest = brief.settings, brief.gate_digest
     with closing(Database(database_url)) as database:
         client = RedditClient(
@@ -94,8 +95,8 @@ def crawl(url: str, database_url: str, campaign: Campaign, window_seconds: int =
             say=lambda _: None,
             retry_seconds=settings.reddit_retry_seconds,
         )
-        memory = CrawlMemory(database.engine, campaign.id, digest, settings.reddit_dedup_ttl_seconds)
-        reading = Reading(digest, settings.reddit_max_comment_requests_per_run, hot_posts=False)
+        memory = CrawlState(database.engine, campaign.id, digest, settings.reddit_dedup_ttl_seconds)
+        reading = CrawlOptions(digest, settings.reddit_max_comment_requests_per_run, hot_posts=False)
         with closing(RedditSource(client, memory, reading)) as source, database.campaign(campaign.id) as session:
             run = Crawl(session, brief, source, f"run at {time.time()}")
             for batch in source.search(campaign, run.since):

@@ -20,8 +20,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from lead_assets.config.addresses import Address
 from lead_assets.domain.extraction import ExtractionRequest
-from lead_assets.models.openai.address import Address
 from lead_assets.models.openai.embedder import OpenAIEmbedder
 from lead_assets.models.openai.endpoint import Endpoint
 from lead_assets.models.openai.extractor import OpenAIExtractor

@@ -20,13 +20,15 @@ from rich.console import Console
 from rich.table import Table
 
 from lead_assets.cli.state import opened_database, opened_index
-from lead_assets.defs.assets.index import repair
-from lead_assets.defs.assets.rank import rank, settings_for
-from lead_assets.defs.resources import Brief
+from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.document import COLUMNS, from_reddit, to_frame, to_rows
+from lead_assets.domain.document import COLUMNS, from_reddit, to_frame
+from lead_assets.domain.frames import to_rows
 from lead_assets.domain.settings import resolve
 from lead_assets.models.local_embedder import LocalEmbedder
+from lead_assets.pipeline.index import repair
+from lead_assets.pipeline.rank import rank, settings_for
+from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.timing import Phases
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage import evaluations
@@ -52,7 +54,7 @@ SENTENCES = [
 ]
 
 
-def store(database: Database, brief: Brief, count: int) -> None:
+def store(database: Database, brief: RunContext, count: int) -> None:
     """Documents of about 1,000 characters with a random unit vector each."""
     chance, numbers = random.Random(0), np.random.default_rng(0)
     embedder = LocalEmbedder()
@@ -81,7 +83,7 @@ def store(database: Database, brief: Brief, count: int) -> None:
             write_vectors(connection, embedder.model, frame["text_hash"].tolist(), vectors, DIMENSION)
 
 
-def measure(session: CampaignSession, brief: Brief, index: SearchIndex, number: int) -> dict[str, float]:
+def measure(session: CampaignSession, brief: RunContext, index: SearchIndex, number: int) -> dict[str, float]:
     """Seconds of each phase of one ranking."""
     phases, embedder = Phases(), LocalEmbedder()
     settings = settings_for(brief, embedder)
@@ -95,7 +97,7 @@ def main() -> None:
     """Store, index, rank, print, remove."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     campaign = Campaign(id=evaluations.new_id(), name="benchmark", product="A simple CRM.", keywords=KEYWORDS)
-    brief = Brief(campaign, resolve([]), "archive", Path(tempfile.gettempdir()), None)
+    brief = RunContext(campaign, resolve([]), "archive", Path(tempfile.gettempdir()), None, Environment.read())
     with opened_database() as database, opened_index() as index, evaluations.held(database, campaign.id):
         with database.engine.begin() as connection:
             evaluations.begin(connection, campaign.id, [])

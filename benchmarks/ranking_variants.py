@@ -27,7 +27,7 @@ from lead_assets.domain.cues import asking_cue, selling_cue
 from lead_assets.domain.evaluation import Golden, Metrics, measure
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.keywords.visible_text import fold
-from lead_assets.domain.ranking import (
+from lead_assets.domain.scoring import (
     INTENT_RANGE,
     TEXT_MATCH_TOKEN,
     Weights,

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Take the pictures of docs/ (asset_graph, gate_check, funnel, score_distributions) again, from a running
-# `lead-assets dev`, with Debian's chromium.
-# Before: `lead-assets demo` twice: a ranking draws the funnel as it is then, and the first comes before any leads.
+# Take the pictures in docs/ again: leads from the command line, and asset_graph, gate_check, funnel and
+# score_distributions from a running `lead-assets dev`, with Debian's chromium.
+# Run `lead-assets demo` twice first: a ranking draws the funnel as it is then, and the first one has no leads yet.
 #
 #   docs/take_screenshots.sh [BASE_URL] [OUTPUT_FOLDER]      default: http://127.0.0.1:3000 and this script's folder
 set -eu
@@ -12,7 +12,8 @@ out=${2:-$(dirname "$0")}
 campaign=${CAMPAIGN:-sample_crm}
 browser=${CHROMIUM:-chromium}
 docs=$(dirname "$0")
-python=${PYTHON:-$docs/../.venv/bin/python} # with aiohttp, which the project needs anyway
+bin=$docs/../.venv/bin
+python=${PYTHON:-$bin/python} # with aiohttp, rich and Pillow, which the project needs anyway
 
 fail() {
     echo "$1" >&2
@@ -23,11 +24,11 @@ ask() { # a GraphQL query
     curl -fsS -H 'Content-Type: application/json' -d "{\"query\": \"$1\"}" "$base/graphql"
 }
 
-command -v "$browser" >/dev/null || fail "There is no $browser; apt-get install chromium, or set CHROMIUM."
-command -v curl >/dev/null || fail "There is no curl; apt-get install curl."
-answer=$(ask '{shouldShowNux}') || fail "No Dagster answers at $base; start it with: lead-assets dev"
+command -v "$browser" >/dev/null || fail "$browser is not installed. Run apt-get install chromium, or set CHROMIUM."
+command -v curl >/dev/null || fail "curl is not installed. Run apt-get install curl."
+answer=$(ask '{shouldShowNux}') || fail "Dagster does not answer at $base. Start it with lead-assets dev."
 case $answer in
-*true*) fail "Dagster would show its welcome dialog; put 'nux: {enabled: false}' into dagster.yaml and restart it." ;;
+*true*) fail "Dagster would show its welcome dialog. Put 'nux: {enabled: false}' into dagster.yaml and restart it." ;;
 esac
 mkdir -p "$out"
 profile=$(mktemp -d)
@@ -42,10 +43,13 @@ picture() { # file, path of the page, pixels of the picture for each pixel of th
         --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars \
         --user-data-dir="$profile" --window-size=1600,900 --force-device-scale-factor="$3" \
         --virtual-time-budget=20000 --screenshot="$profile/$1" "$base$2" >"$profile/log" 2>&1 || true
-    [ -s "$profile/$1" ] || fail "$browser took no picture of $base$2: $(tail -n 1 "$profile/log")"
+    [ -s "$profile/$1" ] || fail "$browser could not take a picture of $base$2: $(tail -n 1 "$profile/log")"
     cp "$profile/$1" "$out/$1"
     echo "$out/$1: $(wc -c <"$out/$1") bytes"
 }
+
+CHROMIUM=$browser "$python" "$docs/terminal_picture.py" "$out/leads.png" "$bin/lead-assets" leads "$campaign" --limit 5
+echo "$out/leads.png: $(wc -c <"$out/leads.png") bytes"
 
 picture asset_graph.png '/locations/lead_assets/asset-groups/leads/lineage' 1.5
 picture gate_check.png '/assets/crawled_documents?view=checks&checkDetail=author_karma' 1

@@ -6,11 +6,12 @@ from typing import Any
 import dagster as dg
 
 from lead_assets.defs.assets.crawl import crawled_documents
-from lead_assets.defs.assets.embed import document_embeddings, embeddings_complete, lead_stubs
-from lead_assets.defs.assets.extract import extracted_leads, extractions_grounded
-from lead_assets.defs.assets.index import index_matches_documents, typesense_index
-from lead_assets.defs.assets.leads import leads, leads_complete
+from lead_assets.defs.assets.embed import document_embeddings, lead_stubs
+from lead_assets.defs.assets.extract import extracted_leads
+from lead_assets.defs.assets.index import typesense_index
+from lead_assets.defs.assets.leads import leads, qualified_leads
 from lead_assets.defs.assets.rank import ranked_candidates
+from lead_assets.defs.checks import embeddings_complete, extractions_grounded, index_matches_documents, leads_complete
 from lead_assets.defs.jobs import campaign_backfill, campaign_job, deletion_sweep, weekly_deletion_sweep
 from lead_assets.defs.resources import build_resources
 from lead_assets.defs.sensors import build_sensors
@@ -18,17 +19,17 @@ from lead_assets.defs.sensors import build_sensors
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The asset graph, its checks, the jobs, and the resources, of which ``resource_overrides`` replaces some."""
-    assets: list[Any] = [
-        crawled_documents,
-        typesense_index,
-        document_embeddings,
-        lead_stubs,
-        ranked_candidates,
-        extracted_leads,
-        leads,
-    ]
     return dg.Definitions(
-        assets=assets,
+        assets=[
+            crawled_documents,
+            typesense_index,
+            document_embeddings,
+            lead_stubs,
+            ranked_candidates,
+            extracted_leads,
+            leads,
+            qualified_leads,
+        ],
         asset_checks=[index_matches_documents, embeddings_complete, extractions_grounded, leads_complete],
         jobs=[campaign_job, campaign_backfill, deletion_sweep],
         schedules=[weekly_deletion_sweep],

@@ -12,10 +12,10 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.domain.errors import DatabaseUnavailable
-from lead_assets.storage import migrate
 from lead_assets.storage.database import Database, in_schema
+from lead_assets.storage.revision import create_schema
 
 DAGSTER_SCHEMA = "dagster"
 """Dagster's tables get a schema of their own: where the role is named like our schema, they would end up in ours."""
@@ -45,7 +45,7 @@ class Storage(DagsterPostgresStorage):
         try:
             with database.connect():
                 pass
-            migrate.create_schema(database.engine, DAGSTER_SCHEMA)
+            create_schema(database.engine, DAGSTER_SCHEMA)
         finally:
             database.close()
         return cls(in_schema(url, DAGSTER_SCHEMA), inst_data=inst_data)

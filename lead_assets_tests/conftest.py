@@ -20,12 +20,14 @@ import sqlalchemy as sa
 import yaml
 
 from lead_assets import servers as embedded
+from lead_assets.config.addresses import VARIABLES as OPENAI_VARIABLES
+from lead_assets.config.environment import REDDIT_VARIABLES
 from lead_assets.definitions import build_defs
+from lead_assets.defs.jobs import GRAPH
 from lead_assets.defs.partitions import campaigns
-from lead_assets.defs.resources import REDDIT_VARIABLES, open_source
 from lead_assets.domain.settings import NAMES
 from lead_assets.models.local_embedder import LocalEmbedder
-from lead_assets.models.openai.address import VARIABLES as OPENAI_VARIABLES
+from lead_assets.pipeline.connect import open_source
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
@@ -234,7 +236,7 @@ class World:
     ) -> dg.ExecuteInProcessResult:
         """Run the job for a campaign, all of it or the named assets and their checks."""
         defs = build_defs(self.resources())
-        selection = dg.AssetSelection.assets(*only) if only else dg.AssetSelection.all()
+        selection = dg.AssetSelection.assets(*only) if only else GRAPH
         job = dg.define_asset_job("job", selection=selection, executor_def=dg.in_process_executor)
         built = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("job")
         result = built.execute_in_process(
@@ -304,10 +306,18 @@ def world(
         yield World(tmp_path, database, search_index, instance)
 
 
-def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+class Metadata(dict[str, Any]):
+    """A materialization's metadata. Counts of zero are left out of it."""
+
+    def __missing__(self, name: str) -> int:
+        """A count that is not shown is zero."""
+        return 0
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> Metadata:
     """The materialization's metadata as plain values."""
     (event,) = result.asset_materializations_for_node(asset)
-    return {name: value.value for name, value in event.metadata.items()}
+    return Metadata({name: value.value for name, value in event.metadata.items()})
 
 
 def checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:

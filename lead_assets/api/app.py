@@ -12,7 +12,7 @@ from lead_assets.api.health import HealthChecks
 from lead_assets.api.limits import BodyLimit
 from lead_assets.api.routes import Services, open_router, router
 from lead_assets.api.runs import RunStarter
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.services.dagster_service import DagsterService
 from lead_assets.storage.database import Database
 

@@ -6,7 +6,7 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from lead_assets.api.models import Health, State
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.domain.errors import LeadAssetsError, SchemaOutOfDate
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.services.dagster_service import DagsterService

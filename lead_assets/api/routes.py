@@ -31,10 +31,10 @@ from lead_assets.api.models import (
 )
 from lead_assets.api.runs import RunStarter, read_run
 from lead_assets.config.campaign_files import CampaignFile, find_campaign, list_campaigns
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.document import to_rows
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, Unavailable
+from lead_assets.domain.frames import to_rows
 from lead_assets.domain.schedule import next_due
 from lead_assets.domain.settings import Layer, resolve
 from lead_assets.export import flat_lead, lead_columns, write_records

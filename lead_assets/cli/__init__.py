@@ -1,30 +1,73 @@
 """The command ``lead-assets``. A user's mistake is one sentence and exit code 2, never a traceback."""
 
+import importlib
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 from dotenv import load_dotenv
 
-from lead_assets.cli.backfilling import backfill
-from lead_assets.cli.campaigns import campaigns
-from lead_assets.cli.evaluating import evaluate_command
-from lead_assets.cli.reading import candidates, explain, export, leads
-from lead_assets.cli.reloading import reload
-from lead_assets.cli.running import RunInterrupted, demo, run
-from lead_assets.cli.servers import dev, down, env, status, up
-from lead_assets.cli.serving import api, tokens
-from lead_assets.cli.state import CAMPAIGNS_VARIABLE, set_variable
-from lead_assets.cli.sweeping import sweep
-from lead_assets.defs.resources import PROJECT
-from lead_assets.domain.errors import InvalidInput, LeadAssetsError, Unavailable
+from lead_assets.domain.errors import InvalidInput, LeadAssetsError, RunInterrupted, Unavailable
 
 USERS_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "up": ("servers:up", "Start the embedded servers, and bring schema and index to this version."),
+    "down": ("servers:down", "Stop the embedded servers; their data stays."),
+    "status": ("servers:status", "Show the servers, the schema, and what is stored for each campaign."),
+    "env": ("servers:env", "Print the environment for other programs, as shell exports. It holds secrets."),
+    "dev": ("servers:dev", "Serve the Dagster UI with its daemon, on the embedded servers or your own."),
+    "reload": ("reloading:reload", "Let the running Dagster read the definitions again."),
+    "run": ("running:run", "Find leads for CAMPAIGN: materialize the whole graph, and print the funnel."),
+    "backfill": (
+        "backfilling:backfill",
+        "Run campaigns through Dagster's queue: what is missing, or all.",
+    ),
+    "demo": ("running:demo", "Run the sample campaigns on the sample corpus, from nothing to leads."),
+    "leads": ("reading:leads", "Show the qualified leads of CAMPAIGN, best first, with the reason for each."),
+    "candidates": ("reading:candidates", "Show the kept candidates of CAMPAIGN, best first."),
+    "explain": (
+        "reading:explain",
+        "Show everything about one document: each gate, each score, what was read.",
+    ),
+    "campaigns": ("campaigns:campaigns", "List, create and validate campaign files."),
+    "export": ("reading:export", "Write leads, candidates and rejections of CAMPAIGN into files."),
+    "evaluate": ("evaluating:evaluate_command", "Measure the ranking on labelled campaigns."),
+    "sweep": ("sweeping:sweep", "Remove from every store what was deleted or removed on Reddit."),
+    "api": ("serving:api", "Serve the HTTP API."),
+    "tokens": ("serving:tokens", "Make, list and revoke tokens of the HTTP API."),
+}
+"""Each command's module and what it does: a command is imported when it is used, since some import all of Dagster."""
 
-class _OneSentence(click.Group):
-    """Tells our errors in one sentence."""
+
+class _Commands(click.Group):
+    """Imports a command when it is used, and reports our errors in one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        return getattr(importlib.import_module(f"lead_assets.cli.{module}"), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table above: help imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands and options, without importing the commands."""
+        names = [CompletionItem(name, help=about) for name, (_, about) in COMMANDS.items()]
+        commands = [item for item in names if item.value.startswith(incomplete)]
+        return commands or click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors that a person can mend end it with their sentence."""
@@ -49,7 +92,7 @@ def _exit_code(error: LeadAssetsError) -> int:
     return USERS_MISTAKE if isinstance(error, InvalidInput | Unavailable) else FAILED
 
 
-@click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lead_assets")
 @click.option(
     "--campaigns-dir",
@@ -58,30 +101,9 @@ def _exit_code(error: LeadAssetsError) -> int:
 )
 def main(campaigns_dir: Path | None) -> None:
     """Find sales leads on Reddit: one campaign file, one command, today's leads with the reason for each."""
+    from lead_assets.config.environment import PROJECT
+
     for folder in (Path.cwd(), PROJECT):  # where one stands comes first; what is set already stays
         load_dotenv(folder / ".env")
     if campaigns_dir is not None:
-        set_variable(CAMPAIGNS_VARIABLE, str(campaigns_dir.absolute()))
-
-
-for command in (
-    up,
-    down,
-    status,
-    env,
-    dev,
-    reload,
-    run,
-    backfill,
-    demo,
-    leads,
-    candidates,
-    explain,
-    campaigns,
-    export,
-    evaluate_command,
-    sweep,
-    api,
-    tokens,
-):
-    main.add_command(command)
+        os.environ["LEAD_ASSETS_CAMPAIGNS"] = str(campaigns_dir.absolute())

@@ -16,10 +16,10 @@ from lead_assets.cli.progress import STAGES
 from lead_assets.cli.running import as_of_option, given_config, path_option, set_option, source_option, typed_config
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, known_campaign
 from lead_assets.config.campaign_files import list_campaigns
+from lead_assets.config.environment import Environment
 from lead_assets.defs.jobs import BACKFILL_JOB
 from lead_assets.defs.partitions import PARTITION_TAG
 from lead_assets.defs.partitions import campaigns as campaign_partitions
-from lead_assets.defs.resources import Environment, RunSettings, require_source
 from lead_assets.domain.backfill import (
     CONTENT_TAG,
     IN_FLIGHT,
@@ -32,6 +32,8 @@ from lead_assets.domain.backfill import (
 )
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import CampaignInvalid, DagsterRefused, DagsterUnavailable, InvalidInput, LeadAssetsError
+from lead_assets.pipeline.connect import require_source
+from lead_assets.pipeline.run_context import resolve_run, run_options
 from lead_assets.services.dagster_backfills import Backfill, DagsterBackfills
 from lead_assets.services.dagster_service import DagsterService
 from lead_assets.sources.archive import ArchiveSource
@@ -172,7 +174,9 @@ def _all_campaigns(config: Mapping[str, Any]) -> tuple[dict[str, Campaign], dict
 
 def _checked_campaign(campaign_id: str, config: Mapping[str, Any]) -> Campaign:
     campaign = known_campaign(campaign_id)
-    brief = RunSettings(**config).brief(campaign_id)  # tells settings that are wrong, alone or together
+    brief = resolve_run(
+        Environment.read(), campaign_id, run_options(config)
+    )  # tells settings that are wrong, alone or together
     if "source" in config:
         require_source(brief)
     return campaign  # what its own source lacks, its run says: the others go on

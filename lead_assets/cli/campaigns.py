@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lead_assets.cli.state import cell, console, echo_json, json_option, next_due_text
 from lead_assets.config.campaign_files import CampaignFile, list_campaigns, read_campaign
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import CAMPAIGN_ID, SourceName
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
 

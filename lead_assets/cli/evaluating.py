@@ -7,12 +7,13 @@ from typing import Any
 import click
 from rich.table import Table
 
-from lead_assets.cli.golden_files import read_golden
-from lead_assets.cli.golden_run import Conditions, evaluate, remove_abandoned
 from lead_assets.cli.running import assigned, set_option, told_if_the_database_is_lost
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, opened_database, opened_index
-from lead_assets.defs.resources import parse_day
+from lead_assets.config.environment import Environment
 from lead_assets.domain.evaluation import METRICS, mean
+from lead_assets.pipeline.evaluate import Conditions, evaluate, remove_abandoned
+from lead_assets.pipeline.golden_files import read_golden
+from lead_assets.pipeline.run_context import parse_day
 from lead_assets.storage.evaluations import new_id
 
 OURS = "lead_assets"
@@ -42,10 +43,18 @@ def evaluate_command(
     """
     if as_of:
         parse_day(as_of)
-    conditions = Conditions(as_of, assigned(assignments), keep_vectors)
+    environment = Environment.read()
     ids = [new_id() for _ in golden]
     files = [read_golden(path, archive, campaign_id) for path, campaign_id in zip(golden, ids, strict=True)]
-    with told_if_the_database_is_lost(), opened_database() as database, opened_index() as index:
+    with (
+        told_if_the_database_is_lost(),
+        opened_database() as database,
+        opened_index() as index,
+        errors.status("…") as status,
+    ):
+        conditions = Conditions(
+            environment, as_of, assigned(assignments), keep_vectors, lambda name: status.update(f"{name} …")
+        )
         for abandoned in remove_abandoned(database, index):
             errors.print(f"Removed what an ended evaluation had left behind ({abandoned}).", soft_wrap=True)
         found = [

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from lead_assets.cli.explanation import explain_document, print_explanation
+from lead_assets.cli.explanation import print_explanation
 from lead_assets.cli.state import (
     campaign_argument,
     cell,
@@ -19,10 +19,14 @@ from lead_assets.cli.state import (
     known_campaign,
     opened_database,
 )
-from lead_assets.defs.resources import parse_day
-from lead_assets.domain.document import fullname_in, short_url, to_rows
+from lead_assets.config.environment import Environment
+from lead_assets.domain.document import fullname_in, short_url
 from lead_assets.domain.errors import InvalidInput
+from lead_assets.domain.frames import to_rows
+from lead_assets.domain.scoring import COMPONENTS
 from lead_assets.export import Record, flat_lead, lead_columns, listed_places, write_records
+from lead_assets.pipeline.explain import explain_document
+from lead_assets.pipeline.run_context import parse_day, resolve_run
 from lead_assets.storage.candidates import read_candidates
 from lead_assets.storage.corpus import read_rejections
 from lead_assets.storage.leads import read_qualified
@@ -115,18 +119,15 @@ def candidates(campaign_id: str, form: str, limit: int | None) -> None:
 
 def _print_candidates_table(campaign_id: str, rows: Sequence[Record]) -> None:
     table = Table(title=f"Candidates of {campaign_id}", title_justify="left")
-    for column in ("id", "fused", "cosine", "product", "lexical", "intent", "asks", "sells"):
+    for column in ("id", "fused", *(component.label for component in COMPONENTS)):
         table.add_column(column, justify="left" if column == "id" else "right", no_wrap=True)
     table.add_column("title", ratio=1, no_wrap=True)
-    components = (
-        *("fused_score", "cosine_similarity", "product_similarity", "lexical"),
-        *("intent_similarity", "asking_cue", "selling_cue"),
-    )
+    shown = ("fused_score", *(component.name for component in COMPONENTS))
     for row in rows:
         title = (
             cell(row["title"]) if not row["duplicate_of"] else cell(f"(repeats {row['duplicate_of']}) {row['title']}")
         )
-        table.add_row(row["reddit_id"], *(f"{row[name]:.2f}" for name in components), title)
+        table.add_row(row["reddit_id"], *(f"{row[name]:.2f}" for name in shown), title)
     console.print(table)
 
 
@@ -139,7 +140,9 @@ def explain(campaign_id: str, reddit_id: str, as_json: bool) -> None:
 
     ID is a fullname (t3_abc123), a post's id, or a link.
     """
-    explanation = explain_document(known_campaign(campaign_id).id, fullname_in(reddit_id))
+    run = resolve_run(Environment.read(), campaign_id)
+    with opened_database() as database:
+        explanation = explain_document(database, run, fullname_in(reddit_id))
     if as_json:
         echo_json(explanation)
     else:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from lead_assets.cli.state import cell, console, echo_json, json_option, next_due_text
 from lead_assets.config.campaign_files import CampaignFile, list_campaigns
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.services.dagster_definitions import reload_definitions, sensor_states
 from lead_assets.services.dagster_service import DagsterService
 

@@ -30,12 +30,15 @@ from lead_assets.cli.state import (
     opened_index,
     set_variables,
 )
+from lead_assets.config.environment import Environment
 from lead_assets.definitions import defs
 from lead_assets.defs.jobs import JOB
-from lead_assets.defs.metadata.tables import funnel_steps
 from lead_assets.defs.partitions import campaigns
-from lead_assets.defs.resources import Environment, RunSettings, require_source
-from lead_assets.domain.errors import DatabaseUnavailable, InvalidInput, LeadAssetsError
+from lead_assets.defs.resources import RunSettings
+from lead_assets.domain.errors import DatabaseUnavailable, InvalidInput, RunFailed, RunInterrupted
+from lead_assets.domain.funnel import funnel_steps
+from lead_assets.pipeline.connect import require_source
+from lead_assets.pipeline.run_context import resolve_run, run_options
 from lead_assets.storage.statistics import read_funnel
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample"
@@ -47,14 +50,6 @@ as_of_option = click.option("--as-of", help="Day as of which ages are judged, su
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for this run, repeatable."
 )
-
-
-class RunFailed(LeadAssetsError):
-    """A run of the graph failed; the message is the failed asset's."""
-
-
-class RunInterrupted(LeadAssetsError):
-    """The user ended the run."""
 
 
 @click.command()
@@ -130,7 +125,7 @@ def run_campaign(campaign_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """
     known_campaign(campaign_id)
     checked = typed_config(config)
-    require_source(RunSettings(**checked).brief(campaign_id))
+    require_source(resolve_run(Environment.read(), campaign_id, run_options(checked)))
     set_variables(Environment.read())
     run_id = str(uuid.uuid4())
     with told_if_the_database_is_lost():
@@ -240,13 +235,13 @@ def idleness(this_run: Mapping[str, Mapping[str, int]]) -> str | None:
         "document_embeddings": ("embedded",),
         "lead_stubs": ("written",),
         "extracted_leads": ("extracted", "failed"),
-        "leads": ("written", "cleared"),
+        "leads": ("leads_new", "leads_gone"),
     }
-    if any(this_run[asset][name] for asset, names in work.items() for name in names):
+    if any(this_run[asset].get(name) for asset, names in work.items() for name in names):
         return None
-    if not this_run["crawled_documents"]["records_read"]:
+    if not this_run["crawled_documents"].get("records_read"):
         return "The source is empty: there was nothing to crawl."
-    if not this_run["crawled_documents"]["matched"]:
+    if not this_run["crawled_documents"].get("matched"):
         return "No record of the source matches the campaign's keywords: nothing was crawled."
     return "Nothing new to do: everything was crawled, read and stored before."
 

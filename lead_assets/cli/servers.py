@@ -15,9 +15,9 @@ from rich.table import Table
 from lead_assets import servers as embedded
 from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
 from lead_assets.config.campaign_files import list_campaigns
-from lead_assets.defs.assets.index import repair
-from lead_assets.defs.resources import DAGSTER_URL, Environment
+from lead_assets.config.environment import DAGSTER_URL, Environment
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError
+from lead_assets.pipeline.index import repair
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 from lead_assets.storage.statistics import read_campaign_stats

@@ -10,7 +10,7 @@ from lead_assets.api.access import is_loopback
 from lead_assets.api.tokens import hash_token, new_token
 from lead_assets.cli.servers import require_free_port
 from lead_assets.cli.state import console, echo_json, errors, json_option, opened_database
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.storage.api_tokens import StoredToken, add_token, read_tokens, revoke_token
 

@@ -5,19 +5,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
 from lead_assets.config.campaign_files import find_campaign
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.schedule import next_due
 from lead_assets.export import json_value
-from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.database import Database
+
+if TYPE_CHECKING:
+    from lead_assets.search.typesense import SearchIndex
 
 CAMPAIGNS_VARIABLE = "LEAD_ASSETS_CAMPAIGNS"
 
@@ -64,12 +66,14 @@ def known_campaign(campaign_id: str) -> Campaign:
 
 
 @contextmanager
-def opened_index() -> Iterator[SearchIndex]:
+def opened_index() -> "Iterator[SearchIndex]":
     """The search index, checked.
 
     Raises:
         SearchUnavailable: it cannot be used.
     """
+    from lead_assets.search.typesense import SearchIndex  # a second of imports that most commands do without
+
     index = SearchIndex(*Environment.read().typesense)
     try:
         index.check()

@@ -8,11 +8,12 @@ from rich.live import Live
 from rich.text import Text
 
 from lead_assets.cli.progress import failure_sentence
-from lead_assets.cli.running import RunFailed, require_servers, told_if_the_database_is_lost
+from lead_assets.cli.running import require_servers, told_if_the_database_is_lost
 from lead_assets.cli.state import console, echo_json, errors, json_option, set_variables
+from lead_assets.config.environment import Environment
 from lead_assets.definitions import defs
 from lead_assets.defs.jobs import SWEEP_JOB
-from lead_assets.defs.resources import Environment
+from lead_assets.domain.errors import RunFailed
 
 
 @click.command()

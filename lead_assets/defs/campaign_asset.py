@@ -1,100 +1,107 @@
-"""What all assets share: the group and stage tags, errors told in one sentence, and the report of a run."""
+"""The one factory of the graph's assets: each runs a step of the pipeline for the campaign of its partition.
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+Lock, errors, timing, report, queue, pool, owners, code version, column schema and table name are the same for all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import psycopg2
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.dialects import postgresql
 
+from lead_assets.defs.gate_checks import completeness_result, completeness_spec, gate_results, gate_specs
+from lead_assets.defs.metadata.tables import as_metadata
+from lead_assets.defs.partitioned_checks import as_dagster_failure
 from lead_assets.defs.partitions import campaigns
-from lead_assets.domain.errors import LeadAssetsError
-from lead_assets.pipeline.timing import Phases, Progress
-from lead_assets.storage.statistics import write_stage_run
+from lead_assets.defs.resources import RunSettings
+from lead_assets.domain.gates import Gate
+from lead_assets.pipeline.step import Step, StepReport, Stores, run_step
+from lead_assets.pipeline.timing import Phases
+from lead_assets.search.typesense import SearchIndex
+from lead_assets.storage.database import Database
 
 GROUP = "leads"
 QUEUE_TAG = "dagster-celery/queue"
+OWNERS = ["team:lead_assets"]
 
 
-def stage(queue: str) -> dict[str, Any]:
-    """Arguments of ``@asset`` for an asset of the graph: partitioning, group, and the stage as its queue."""
-    return {"partitions_def": campaigns, "group_name": GROUP, "op_tags": {QUEUE_TAG: queue}}
-
-
-def partitioned_spec(name: str, asset: str, description: str) -> dg.AssetCheckSpec:
-    """A blocking check that an asset yields, whose evaluations carry the campaign."""
-    with _preview():
-        return dg.AssetCheckSpec(name, asset=asset, description=description, blocking=True, partitions_def=campaigns)
-
-
-def partitioned_check(
-    asset: Any, description: str
-) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
-    """A standalone check of ``asset`` that re-reads the store; it runs alone from the UI, for each campaign."""
-
-    def decorate(function: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
-        with _preview():
-            return dg.asset_check(asset=asset, description=description, partitions_def=campaigns)(function)
-
-    return decorate
-
-
-def checked_campaign(context: dg.AssetCheckExecutionContext) -> str:
-    """The campaign that a standalone check is run for.
-
-    The UI's "Execute all" gives none, and this version of Dagster fails whatever such a check then answers.
-    """
-    if context.has_partition_key:
-        return context.partition_key
-    raise dg.Failure(
-        "This check looks at one campaign, and the run names none; launch it with the tag dagster/partition = "
-        "CAMPAIGN, or materialize its asset for the campaign, which runs the check too.",
-        allow_retries=False,
-    )
-
-
-@contextmanager
-def _preview() -> Iterator[None]:
-    """Partitioned checks are a preview of Dagster's: used in this module only, with the minor pinned and a test."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        yield
-
-
-@contextmanager
-def told_in_one_sentence() -> Iterator[None]:
-    """Turn an expected error into a failure that says what, where, and what to do; a second try would not help."""
-    try:
-        yield
-    except LeadAssetsError as error:
-        # Without its cause: the sentence is all there is to know, and a trace would bury it.
-        raise dg.Failure(description=str(error), allow_retries=False) from None
-    except (SQLAlchemyError, psycopg2.Error) as error:
-        lines = str(getattr(error, "orig", error)).strip().splitlines()
-        raise dg.Failure(
-            f"PostgreSQL did not do its work ({lines[0] if lines else type(error).__name__}); "
-            "what was committed before stays. Run again.",
-        ) from error
-
-
-def progress(context: dg.AssetExecutionContext) -> Progress:
-    """Progress that goes to the run's log."""
-    return Progress(context.log.info)
-
-
-def report(
-    connection: sa.Connection,
-    context: dg.AssetExecutionContext,
+def campaign_asset(
+    step: Step,
     *,
-    row_count: int,
-    counts: Mapping[str, int],
-    phases: Phases,
-    extra: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Remember what this run did, and give the materialization's metadata: totals, this run's counts, seconds."""
-    asset = context.asset_key.to_user_string()
-    write_stage_run(connection, context.partition_key, asset, context.run.run_id, counts)
-    return {"dagster/row_count": row_count, **counts, **phases.metadata(), **(extra or {})}
+    description: str,
+    kinds: set[str],
+    deps: Sequence[dg.AssetsDefinition] = (),
+    table: sa.Table | None = None,
+    pool: str | None = None,
+    gates: Sequence[Gate] = (),
+    completeness: str | None = None,
+    pictures: Callable[[Any], dict[str, dg.MetadataValue]] | None = None,
+) -> dg.AssetsDefinition:
+    """The asset of ``step``, partitioned by campaign.
+
+    ``table`` is where it writes, ``gates`` become checks of it, ``completeness`` describes the check of what its source
+    could not give, and ``pictures`` draws what its report says has changed.
+    """
+    specs = gate_specs(step.name, gates)
+    specs += [completeness_spec(step.name, completeness)] if completeness else []
+
+    @dg.asset(
+        name=step.name,
+        description=description,
+        partitions_def=campaigns,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=kinds,
+        deps=list(deps),
+        pool=pool,
+        code_version=step.version,
+        op_tags={QUEUE_TAG: step.stage},
+        metadata=_table_metadata(table),
+        check_specs=specs,
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        run_settings: RunSettings,
+        database: dg.ResourceParam[Database],
+        search_index: dg.ResourceParam[SearchIndex],
+        rejection_logs: dg.ResourceParam[Path],
+        source_opener: dg.ResourceParam[Any],
+        embedder_opener: dg.ResourceParam[Any],
+        extractor_opener: dg.ResourceParam[Any],
+    ) -> dg.MaterializeResult:
+        stores = Stores(database, search_index, rejection_logs, source_opener, embedder_opener, extractor_opener)
+        with as_dagster_failure():
+            run = run_settings.resolve(context.partition_key)
+            report, phases = run_step(step, run, stores, context.run.run_id, context.log.info)
+        for warning in report.warnings:
+            context.log.warning(warning)
+        # Drawn when the campaign is free again.
+        drawn = pictures(report.drawn) if pictures is not None and report.drawn is not None else {}
+        checks = gate_results(step.name, report.gates, run) if report.gates is not None else []
+        checks += [completeness_result(step.name, report.incomplete)] if report.incomplete is not None else []
+        return dg.MaterializeResult(metadata=_metadata(report, phases, drawn), check_results=checks)
+
+    return asset
+
+
+def _metadata(report: StepReport, phases: Phases, drawn: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:
+    """What matters first; counts of zero are left out."""
+    counts = {name: count for name, count in report.counts.items() if count}
+    details = {name: as_metadata(value) for name, value in report.details.items() if value not in ({}, [], 0, "", None)}
+    return {"dagster/row_count": report.row_count, **counts, **drawn, **details, **phases.metadata()}
+
+
+def _table_metadata(table: sa.Table | None) -> dict[str, Any]:
+    if table is None:
+        return {}
+    columns = [
+        dg.TableColumn(
+            column.name,
+            str(column.type.compile(dialect=postgresql.dialect())).lower(),
+            constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
+        )
+        for column in table.columns
+    ]
+    return {"dagster/table_name": f"{table.schema}.{table.name}", "dagster/column_schema": dg.TableSchema(columns)}

@@ -1,17 +1,19 @@
-"""Gates as asset checks: the specs, and what a run's tallies say."""
+"""Gates as asset checks: the specs, and what a run's stats say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
-from lead_assets.defs.campaign_asset import partitioned_spec
 from lead_assets.defs.metadata.tables import table
-from lead_assets.defs.resources import Brief
-from lead_assets.domain.gates import DEDUPLICATION, Gate, Tally, UnknownPolicy, judge
+from lead_assets.defs.partitioned_checks import partitioned_spec
+from lead_assets.domain.gate_catalog import DEDUPLICATION
+from lead_assets.domain.gates import Gate, GateStats
 from lead_assets.domain.settings import Settings
+from lead_assets.pipeline.run_context import RunContext
+from lead_assets.pipeline.step import GateReport
 
+COMPLETE = "source_complete"
 MIN_ROWS_TO_WARN = 50
 MAX_UNKNOWN_SHARE = 0.5
 
@@ -31,44 +33,51 @@ def gate_specs(asset: str, gates: Sequence[Gate]) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def offenders(
-    gates: Sequence[Gate], stored: pd.DataFrame, settings: Settings, unknown_policy: UnknownPolicy
-) -> dict[str, list[str]]:
-    """For each gate the kept documents, as read back from the store, that it rejects by their stored values."""
-    return {
-        gate.name: stored.loc[~judge(gate, stored, settings, unknown_policy).kept, "reddit_id"].tolist()
-        for gate in gates
-    }
-
-
-def gate_results(
-    asset: str,
-    gates: Sequence[Gate],
-    tallies: Mapping[str, Tally],
-    earlier: Mapping[str, Tally],
-    offending: Mapping[str, list[str]],
-    brief: Brief,
-    settings: Settings,
-) -> list[dg.AssetCheckResult]:
-    """One result a gate. ``earlier`` has the last tallies that were not empty, for gates that met nothing now."""
+def gate_results(asset: str, report: GateReport, run: RunContext) -> list[dg.AssetCheckResult]:
+    """One result a gate."""
     return [
-        _result(asset, gate, tallies[gate.name], earlier.get(gate.name), offending[gate.name], brief, settings)
-        for gate in gates
+        _result(
+            asset,
+            gate,
+            report.stats[gate.name],
+            report.earlier.get(gate.name),
+            report.offending[gate.name],
+            run,
+            report.settings,
+        )
+        for gate in report.gates
     ]
+
+
+def completeness_spec(asset: str, description: str) -> dg.AssetCheckSpec:
+    """The check of what the source could not give."""
+    return partitioned_spec(COMPLETE, asset, description)
+
+
+def completeness_result(asset: str, incomplete: Sequence[str]) -> dg.AssetCheckResult:
+    """Warns of what the source could not give."""
+    return dg.AssetCheckResult(
+        check_name=COMPLETE,
+        asset_key=asset,
+        passed=not incomplete,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(incomplete) or "All that the source has for the campaign was read.",
+        metadata={"warnings": table([{"warning": warning} for warning in incomplete])},
+    )
 
 
 def _result(
     asset: str,
     gate: Gate,
-    tally: Tally,
-    earlier: Tally | None,
+    stats: GateStats,
+    earlier: GateStats | None,
     offending: list[str],
-    brief: Brief,
+    run: RunContext,
     settings: Settings,
 ) -> dg.AssetCheckResult:
-    shown = earlier if not tally.evaluated and earlier else tally
+    shown = earlier if not stats.evaluated and earlier else stats
     state = "off" if gate.off(settings) else "on"
-    warning = None if gate is DEDUPLICATION or state == "off" else _warning(tally, settings)
+    warning = None if gate is DEDUPLICATION or state == "off" else _warning(stats, settings)
     metadata: dict[str, Any] = {
         "evaluated": shown.evaluated,
         "kept": shown.kept,
@@ -77,11 +86,11 @@ def _result(
         "rejection_rate": round(shown.rejection_rate, 4),
         "threshold": gate.threshold(settings),
         "setting": gate.setting,
-        "set_by": brief.set_by(gate.setting),
+        "set_by": run.set_by(gate.setting),
         "state": state,
         "rejected_examples": table(shown.examples),
     }
-    if shown is not tally:
+    if shown is not stats:
         metadata["counts_are_of"] = "an earlier run"
         metadata["rejected_examples"] = "of an earlier run: see the table rejections"
     if offending:
@@ -91,26 +100,28 @@ def _result(
         severity=dg.AssetCheckSeverity.ERROR if offending else dg.AssetCheckSeverity.WARN,
         check_name=gate.name,
         asset_key=asset,
-        description=_description(gate, tally, shown, state, warning, offending),
+        description=_description(gate, stats, shown, state, warning, offending),
         metadata=metadata,
     )
 
 
-def _warning(tally: Tally, settings: Settings) -> str | None:
-    if tally.evaluated >= MIN_ROWS_TO_WARN and tally.rejection_rate > settings.gate_warn_rejection_rate:
-        return f"Rejected {tally.rejected} of {tally.evaluated} documents: is the limit right?"
-    if tally.carriers and tally.carriers_unknown / tally.carriers > MAX_UNKNOWN_SHARE:
-        return f"Unknown for {tally.carriers_unknown} of the {tally.carriers} documents that can have the value."
+def _warning(stats: GateStats, settings: Settings) -> str | None:
+    if stats.evaluated >= MIN_ROWS_TO_WARN and stats.rejection_rate > settings.gate_warn_rejection_rate:
+        return f"Rejected {stats.rejected} of {stats.evaluated} documents: is the limit right?"
+    if stats.carriers and stats.carriers_unknown / stats.carriers > MAX_UNKNOWN_SHARE:
+        return f"Unknown for {stats.carriers_unknown} of the {stats.carriers} documents that can have the value."
     return None
 
 
-def _description(gate: Gate, tally: Tally, shown: Tally, state: str, warning: str | None, offending: list[str]) -> str:
+def _description(
+    gate: Gate, stats: GateStats, shown: GateStats, state: str, warning: str | None, offending: list[str]
+) -> str:
     if offending:
         return f"{len(offending)} documents were kept that this gate rejects."
     if state == "off":
         return f"The gate is off ({gate.setting})."
     if warning:
         return warning
-    if not tally.evaluated:
-        return "Nothing new met this gate." + (" The counts are of an earlier run." if shown is not tally else "")
-    return f"Kept {tally.kept} of {tally.evaluated}; rejected {tally.rejected}, unknown {tally.unknown}."
+    if not stats.evaluated:
+        return "Nothing new met this gate." + (" The counts are of an earlier run." if shown is not stats else "")
+    return f"Kept {stats.kept} of {stats.evaluated}; rejected {stats.rejected}, unknown {stats.unknown}."

@@ -6,13 +6,16 @@ from typing import Any
 import dagster as dg
 
 from lead_assets.config.campaign_files import find_campaign
-from lead_assets.defs.assets.sweep import sweep_deletions
+from lead_assets.config.environment import Environment
 from lead_assets.defs.campaign_asset import GROUP
 from lead_assets.defs.partitions import JOB, campaigns
-from lead_assets.defs.resources import Environment, RunSettings
+from lead_assets.defs.sweep import sweep_deletions
 from lead_assets.domain.backfill import CONTENT_TAG, content_digest
 from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError, SourceNotFound
+from lead_assets.pipeline.run_context import resolve_run
 
+GRAPH = dg.AssetSelection.groups(GROUP).materializable()
+"""All but the view that people read."""
 BACKFILL_JOB = "campaign_backfill"
 SWEEP_JOB = "deletion_sweep"
 EVERY_MONDAY_MORNING = "0 4 * * 1"
@@ -21,7 +24,7 @@ EVERY_MONDAY_MORNING = "0 4 * * 1"
 def launchpad_config(campaign_id: str) -> dict[str, Any]:
     """The run config that the launchpad is filled with: every setting as it is in force for the campaign."""
     try:
-        settings = RunSettings().brief(campaign_id).settings.model_dump(by_alias=True)
+        settings = resolve_run(Environment.read(), campaign_id).settings.model_dump(by_alias=True)
     except LeadAssetsError:
         settings = {}  # the run itself says what is wrong with the campaign
     return {"resources": {"run_settings": {"config": settings}}}
@@ -31,7 +34,7 @@ def launchpad_config(campaign_id: str) -> dict[str, Any]:
 # a run is one process, and campaigns run side by side.
 campaign_job = dg.define_asset_job(
     JOB,
-    selection=dg.AssetSelection.groups(GROUP),
+    selection=GRAPH,
     config=dg.PartitionedConfig(partitions_def=campaigns, run_config_for_partition_key_fn=launchpad_config),
     executor_def=dg.in_process_executor,
     description=(
@@ -54,7 +57,7 @@ def content_tag(campaign_id: str) -> Mapping[str, str]:
 # with the backfill: `campaign_job`, whose launchpad is filled with every setting, would not hear of --source or --set.
 campaign_backfill = dg.define_asset_job(
     BACKFILL_JOB,
-    selection=dg.AssetSelection.groups(GROUP),
+    selection=GRAPH,
     config=dg.PartitionedConfig(
         partitions_def=campaigns,
         run_config_for_partition_key_fn=lambda _: {},

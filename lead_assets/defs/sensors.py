@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from lead_assets.config.campaign_files import CampaignFile, find_campaign, list_campaigns
+from lead_assets.config.environment import Environment
 from lead_assets.defs.jobs import campaign_job
 from lead_assets.defs.partitions import IN_FLIGHT, PARTITION_TAG, campaigns
-from lead_assets.defs.resources import Environment
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import CampaignInvalid
 from lead_assets.domain.schedule import due, next_due

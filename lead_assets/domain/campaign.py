@@ -10,7 +10,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from lead_assets.domain.document import Document
-from lead_assets.domain.gates import GATES
+from lead_assets.domain.gate_catalog import GATES
 from lead_assets.domain.keywords import DEFAULT_LANGUAGE, Keyword, KeywordMatcher, languages
 
 CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lead_assets.domain import frames
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.gates import Sifted
+from lead_assets.domain.gates import GateOutcomes
 from lead_assets.domain.keywords import searches_of
-from lead_assets.domain.ranking import Weights, centroid, cosine, fuse, lexical, near_duplicates
+from lead_assets.domain.reposts import find_reposts
+from lead_assets.domain.scoring import Weights, centroid, cosine, fuse, lexical
 from lead_assets.domain.text_features import FEATURES, text_features
 
 
@@ -90,28 +92,30 @@ def is_wanted(frame: pd.DataFrame, campaign: Campaign) -> "pd.Series[bool]":
     return pd.Series(wanted, index=frame.index, dtype=bool)
 
 
-_TEXTS = ("text_hash", "kind", "source", "author", "duplicate_of", "gate", "keywords_digest", "model")
-_NUMBERS = (
-    *("cosine_similarity", "product_similarity", "lexical", "intent_similarity", "asking_cue", "selling_cue", *MATCHES),
-    *("score", "fused_score", "kept"),
+_OF_OUTCOME: tuple[str, ...] = (
+    *("text_hash", "kind", "source", "author", "score"),
+    *(name for name in frames.RANKED if not name.startswith("stored_")),
 )
 """What can change in the rows of candidates and rejections, but for the run; the text hash stands for the title."""
+_OUTCOME = {name: frames.COLUMNS[name] for name in _OF_OUTCOME}
+_TEXTS = frames.of_kind(_OUTCOME, "text")
+_NUMBERS = frames.of_kind(_OUTCOME, "number", "integer", "flag")
 
 
-def outcomes(frame: pd.DataFrame, sifted: Sifted) -> "pd.Series[str]":
+def outcome_digests(frame: pd.DataFrame, outcomes: GateOutcomes) -> "pd.Series[str]":
     """A digest for each row of all that is stored of its ranking: what is as it was need not be written.
 
     Numbers count to 9 decimals: another machine's sums may differ in their last ones.
     """
-    judged = sifted.decisions[["observed", "threshold"]].join(sifted.values.add_prefix("of_")).reindex(frame.index)
+    judged = outcomes.decisions[["observed", "threshold"]].join(outcomes.values.add_prefix("of_")).reindex(frame.index)
     # The same value has the same hash in the same type only, and which type a column has depends on its neighbours.
-    numbers = frame[list(_NUMBERS)].join(judged).astype("float64").round(9)
-    texts = frame[list(_TEXTS)].astype(object).fillna("")
+    numbers = frame[_NUMBERS].join(judged).astype("float64").round(9)
+    texts = frame[_TEXTS].astype(object).fillna("")
     return pd.util.hash_pandas_object(texts.join(numbers), index=False).astype(str)
 
 
 def duplicates_among_kept(frame: pd.DataFrame, kept: "pd.Series[bool]") -> pd.Series:
     """For each row the fullname of the kept document that it repeats, else None; the oldest stands for the others."""
     preferred = frame[kept].sort_values(["created_at", "reddit_id"], na_position="last")
-    found = near_duplicates(preferred)
+    found = find_reposts(preferred)
     return found.reindex(frame.index).astype(object).where(lambda column: column.notna(), None)

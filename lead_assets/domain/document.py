@@ -7,15 +7,16 @@ object without a usable id is malformed.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
+from lead_assets.domain import frames
 from lead_assets.domain.plain_text import clean
-from lead_assets.domain.ranking import document_text, text_hash
 from lead_assets.domain.removal import is_placeholder
+from lead_assets.domain.scoring import document_text, text_hash
 
 Kind = Literal["post", "comment"]
 
@@ -83,13 +84,8 @@ class Document:
         return text_hash(document_text(self.title, self.body))
 
 
-COLUMNS: tuple[str, ...] = (*(field.name for field in fields(Document)), "text_hash")
+COLUMNS: tuple[str, ...] = tuple(frames.DOCUMENT)
 """Columns of a frame of documents."""
-
-_WHOLE = frozenset(
-    {"score", "num_comments", "subreddit_subscribers", "subreddit_hot_posts", "author_karma", "keyword_hits"}
-)
-_NUMERIC = ("upvote_ratio", *sorted(_WHOLE - {"keyword_hits"}))
 
 
 def from_reddit(thing: Mapping[str, object], source: str) -> Document:
@@ -129,7 +125,7 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
 def to_frame(documents: Sequence[Document]) -> pd.DataFrame:
     """Documents as a frame with ``COLUMNS``; numbers are floats, NaN where unknown."""
     rows = [asdict(document) | {"text_hash": document.text_hash} for document in documents]
-    return typed(pd.DataFrame(rows, columns=list(COLUMNS)))
+    return frames.typed(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def own_texts(frame: pd.DataFrame) -> list[str]:
@@ -139,29 +135,6 @@ def own_texts(frame: pd.DataFrame) -> list[str]:
 
 def _own_text(kind: str, title: str, body: str) -> str:
     return body if kind == "comment" else document_text(title, body)
-
-
-def typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """A frame of documents with the types that gates expect, whatever it was read from."""
-    types = dict.fromkeys(_NUMERIC, "float64") | {"over_18": "boolean"}
-    frame = frame.astype({column: kind for column, kind in types.items() if column in frame})
-    if "created_at" in frame:
-        frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True)
-    return frame
-
-
-def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The frame's rows with plain values: unknown is None, and whole numbers are integers."""
-    rows: list[dict[str, Any]] = []
-    for values in zip(*(frame[column].tolist() for column in frame.columns), strict=True):
-        rows.append({name: _plain(name, value) for name, value in zip(frame.columns, values, strict=True)})
-    return rows
-
-
-def _plain(name: str, value: Any) -> Any:
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return int(value) if name in _WHOLE else value
 
 
 def merge_repeats(documents: Sequence[Document]) -> list[Document]:

@@ -19,6 +19,9 @@ LeadAssetsError
 │   └── LookUpFailed        facts that could not be had: the batch is left unjudged
 ├── RejectionLogFailed      a CSV file of rejections that could not be read or rewritten
 ├── EmbeddingFailed
+├── RunFailed               a run of the graph failed
+├── RunInterrupted          the user ended a run
+├── EvaluationFailed        a step of an evaluation failed
 └── ExtractionFailed        one document's extraction; recorded, never blocking the others
 """
 
@@ -93,6 +96,18 @@ class LookUpFailed(SourceFailed):
 
 class RejectionLogFailed(LeadAssetsError):
     """A CSV file of rejections could not be rewritten without what was deleted."""
+
+
+class RunFailed(LeadAssetsError):
+    """A run of the graph failed; the message is the failed asset's."""
+
+
+class RunInterrupted(LeadAssetsError):
+    """The user ended the run."""
+
+
+class EvaluationFailed(LeadAssetsError):
+    """A step of an evaluation failed; nothing of it stays."""
 
 
 class EmbeddingFailed(LeadAssetsError):

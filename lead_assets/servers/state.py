@@ -130,3 +130,13 @@ def coordinates(state: State) -> Servers:
 def database_url(record: Record) -> str:
     """The connection URL of the recorded PostgreSQL."""
     return f"postgresql://{ROLE}:{quote(record.secret, safe='')}@{HOST}:{record.port}/{DATABASE}"
+
+
+def read_servers(home: Path) -> Servers | None:
+    """The recorded coordinates, whether or not the servers run; None where `up` was never called.
+
+    Raises:
+        LocalServerFailed: `servers.json` is broken.
+    """
+    state = load(home.resolve())
+    return coordinates(state) if state else None

@@ -87,7 +87,7 @@ class Source(Protocol):
         ...
 
 
-class Memory(Protocol):
+class CrawlState(Protocol):
     """What a live source knows from earlier runs of its campaign, and facts shared by all campaigns."""
 
     def young(self, reddit_ids: Sequence[str]) -> set[str]:

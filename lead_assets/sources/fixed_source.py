@@ -10,7 +10,7 @@ from lead_assets.domain.document import Document
 from lead_assets.sources.base import Batch, SourceCounts
 
 
-class GivenSource:
+class FixedSource:
     """Gives the documents that it was made with, which match their campaign already."""
 
     name = "archive"

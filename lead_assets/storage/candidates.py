@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 import sqlalchemy as sa
 
+from lead_assets.domain.frames import to_rows
+from lead_assets.domain.scoring import COMPONENTS
 from lead_assets.storage.bulk import Row, read_frame, update_existing, upsert
 from lead_assets.storage.corpus import forget_rejections, own_title
 from lead_assets.storage.schema import (
@@ -16,23 +18,18 @@ from lead_assets.storage.schema import (
     rejections,
 )
 
-COMPONENTS = (
-    "cosine_similarity",
-    "product_similarity",
-    "lexical",
-    "intent_similarity",
-    "asking_cue",
-    "selling_cue",
-    "keyword_hits",
-    "score",
-    "fused_score",
-)
+JUDGED = (*(component.name for component in COMPONENTS), "keyword_hits", "score", "fused_score")
+"""What the ranking's gates look at."""
 
 
 def write_ranked(
-    connection: sa.Connection, campaign_id: str, ranked: Sequence[Row], rejection_rows: Sequence[Row]
+    connection: sa.Connection, campaign_id: str, frame: pd.DataFrame, rejection_rows: Sequence[Row]
 ) -> None:
-    """Write rows of ``candidates``, the rejections among them, and forget the rejections of the others of them."""
+    """Write ranked documents, the rejections among them, and forget the rejections of the others of them.
+
+    ``frame`` has the columns of the table ``candidates``, and more.
+    """
+    ranked = to_rows(frame[[column.name for column in candidates.columns if column.name in frame]])
     upsert(connection, candidates, ranked, touch="ranked_at")
     upsert(connection, rejections, rejection_rows, touch="rejected_at")
     rejected = {row["reddit_id"] for row in rejection_rows}
@@ -43,11 +40,11 @@ def read_kept_among(connection: sa.Connection, campaign_id: str, reddit_ids: Seq
     """Those of ``reddit_ids`` that are stored as kept, with the components that the gates look at."""
     of_ids = candidates.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text)))
     query = (
-        sa.select(candidates.c.reddit_id, documents.c.url, *(candidates.c[name] for name in COMPONENTS))
+        sa.select(candidates.c.reddit_id, documents.c.url, *(candidates.c[name] for name in JUDGED))
         .join(documents, _same_document())
         .where(candidates.c.campaign_id == campaign_id, candidates.c.kept, of_ids)
     )
-    return read_frame(connection, query).astype(dict.fromkeys(COMPONENTS, "float64"))
+    return read_frame(connection, query).astype(dict.fromkeys(JUDGED, "float64"))
 
 
 def read_without_keys(connection: sa.Connection, campaign_id: str, basis: str) -> pd.DataFrame:
@@ -133,12 +130,7 @@ def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
         sa.select(
             documents.c.reddit_id,
             ranked.fused_score,
-            ranked.cosine_similarity,
-            ranked.product_similarity,
-            ranked.lexical,
-            ranked.intent_similarity,
-            ranked.asking_cue,
-            ranked.selling_cue,
+            *(ranked[component.name] for component in COMPONENTS),
             ranked.keyword_hits,
             ranked.duplicate_of,
             documents.c.kind,

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import sqlalchemy as sa
 
-from lead_assets.domain.document import COLUMNS, typed
+from lead_assets.domain.document import COLUMNS
+from lead_assets.domain.frames import typed
 from lead_assets.storage.bulk import Row, read_frame, update_existing, upsert
 from lead_assets.storage.schema import documents, rejections, sightings
 
@@ -133,7 +134,7 @@ def read_kept_by_run(connection: sa.Connection, campaign_id: str, run_id: str) -
         )
         .where(documents.c.campaign_id == campaign_id, documents.c.run_id == run_id, ~is_rejected_by_crawl())
     )
-    return typed_documents(read_frame(connection, query))
+    return typed(read_frame(connection, query))
 
 
 def is_rejected_by_crawl() -> sa.Exists:
@@ -156,22 +157,13 @@ def read_documents(
     )
     if reddit_ids is not None:
         query = query.where(documents.c.reddit_id.in_(reddit_ids))
-    return typed_documents(read_frame(connection, query))
+    return typed(read_frame(connection, query))
 
 
 def read_text_hashes(connection: sa.Connection, campaign_id: str) -> dict[str, str]:
     """Fullname to text hash of every stored document of a campaign."""
     query = sa.select(documents.c.reddit_id, documents.c.text_hash).where(documents.c.campaign_id == campaign_id)
     return dict(connection.execute(query).tuples().all())
-
-
-def typed_documents(frame: pd.DataFrame) -> pd.DataFrame:
-    """A frame read from ``documents`` with the types that gates expect."""
-    frame = typed(frame)
-    frame["judged_as_of"] = pd.to_datetime(frame["judged_as_of"], utc=True)
-    if "sighting_age_seconds" in frame:
-        frame["sighting_age_seconds"] = frame["sighting_age_seconds"].astype("float64")
-    return frame
 
 
 def read_rejections(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:

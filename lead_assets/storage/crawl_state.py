@@ -29,7 +29,7 @@ SUBREDDIT_TTL_SECONDS = 86_400
 AUTHOR_TTL_SECONDS = 7 * 86_400
 
 
-class CrawlMemory:
+class CrawlState:
     """What is remembered for one campaign under the gate settings in force."""
 
     def __init__(self, engine: sa.Engine, campaign_id: str, gate_digest: str, ttl_seconds: int) -> None:

@@ -8,16 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from lead_assets.domain.errors import CampaignBusy, DatabaseUnavailable, SchemaOutOfDate
-from lead_assets.storage import migrate
+from lead_assets.storage import locks
+from lead_assets.storage.revision import found_revision
+from lead_assets.storage.schema import REVISION
 
 MIN_SERVER_VERSION = 14
-CAMPAIGN_LOCKS = 0x1EAD
-"""First key of the advisory locks, so that they meet nobody else's; the second is a hash of the campaign's id."""
 LOCK_TIMEOUT_SECONDS = 600
-START_LOCKS = 0x1EAF
-"""The same, for whoever is about to ask Dagster for a run of the campaign."""
 START_TIMEOUT_SECONDS = 60
 _LOCK_NOT_AVAILABLE = "55P03"
+LockKey = tuple[sa.ColumnElement[int], sa.ColumnElement[int]]
 
 
 def parsed_url(url: str) -> sa.URL:
@@ -96,7 +95,7 @@ class Database:
                 raise DatabaseUnavailable(
                     f"PostgreSQL at {self.address} is version {version}; {MIN_SERVER_VERSION} or newer is needed."
                 )
-            found, wanted = migrate.found_revision(connection), migrate.wanted_revision()
+            found, wanted = found_revision(connection), REVISION
         if found != wanted:
             raise SchemaOutOfDate(
                 f"The schema in PostgreSQL at {self.address} is at revision {found or 'none'}, but this version needs "
@@ -121,8 +120,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def campaign(self, campaign_id: str, say: Callable[[str], object] = lambda _: None) -> Iterator[CampaignSession]:
+    def campaign(
+        self, campaign_id: str, on_message: Callable[[str], object] = lambda _: None, *, beside: str | None = None
+    ) -> Iterator[CampaignSession]:
         """A session that owns ``campaign_id``; if another run's does, says so and waits for it to end.
+
+        ``beside`` names a step that shares the campaign with other such steps, and excludes only itself and those who
+        own the campaign: indexing and embedding go side by side on workers.
 
         Raises:
             CampaignBusy: the other run did not end within the lock's time limit.
@@ -130,10 +134,13 @@ class Database:
         """
         self.check()
         with self.connect() as connection:
-            if not self._try_lock(connection, campaign_id):
-                say(f"Another run is writing campaign {campaign_id}; waiting for it to end.")
-                self._lock(connection, campaign_id)
+            keys = [(_lock_key(campaign_id), beside is not None)]
+            keys += [(_lock_key(f"{campaign_id}:{beside}"), False)] if beside else []
             try:
+                for key, shared in keys:
+                    if not self._try_lock(connection, key, shared):
+                        on_message(f"Another run is writing campaign {campaign_id}. Waiting for it to end.")
+                        self._lock(connection, campaign_id, key, shared)
                 yield CampaignSession(campaign_id, connection)
             finally:
                 # Closing the session in the server is what frees its lock, whatever state it is in.
@@ -150,7 +157,7 @@ class Database:
         with self.connect() as connection, connection.begin():
             try:
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = {START_TIMEOUT_SECONDS * 1000}"))
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*_lock_key(campaign_id, START_LOCKS))))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*_lock_key(campaign_id, locks.START))))
             except DBAPIError as error:
                 if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
                     raise
@@ -160,15 +167,17 @@ class Database:
                 ) from None
             yield
 
-    def _try_lock(self, connection: sa.Connection, campaign_id: str) -> bool:
+    def _try_lock(self, connection: sa.Connection, key: LockKey, shared: bool) -> bool:
+        lock = sa.func.pg_try_advisory_lock_shared if shared else sa.func.pg_try_advisory_lock
         with connection.begin():
-            return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(*_lock_key(campaign_id)))))
+            return bool(connection.scalar(sa.select(lock(*key))))
 
-    def _lock(self, connection: sa.Connection, campaign_id: str) -> None:
+    def _lock(self, connection: sa.Connection, campaign_id: str, key: LockKey, shared: bool) -> None:
+        lock = sa.func.pg_advisory_lock_shared if shared else sa.func.pg_advisory_lock
         try:
             with connection.begin():
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(self._lock_timeout * 1000)}"))
-                connection.execute(sa.select(sa.func.pg_advisory_lock(*_lock_key(campaign_id))))
+                connection.execute(sa.select(lock(*key)))
         except DBAPIError as error:
             if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
                 raise
@@ -182,7 +191,7 @@ class Database:
         self.engine.dispose()
 
 
-def _lock_key(campaign_id: str, of: int = CAMPAIGN_LOCKS) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
+def _lock_key(campaign_id: str, of: int = locks.CAMPAIGN) -> LockKey:
     return sa.cast(of, sa.Integer), sa.func.hashtext(campaign_id)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from lead_assets.domain.ranking import document_text, text_hash
+from lead_assets.domain.scoring import document_text, text_hash
 from lead_assets.storage.bulk import upsert
 from lead_assets.storage.schema import (
     candidates,

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from lead_assets.storage import locks
 from lead_assets.storage.bulk import upsert
 from lead_assets.storage.database import Database
 from lead_assets.storage.deletions import forget_texts
 from lead_assets.storage.schema import documents, metadata, stage_runs
 
-EVALUATION_LOCKS = 0x1EAE
-"""First key of the advisory locks that living evaluations hold; the campaign's own lock is for those who write."""
 MARKER = "evaluation"
 _PHRASES = "phrase_hashes"
 
@@ -35,7 +34,7 @@ def begin(connection: sa.Connection, campaign_id: str, phrase_hashes: Sequence[s
 @contextmanager
 def held(database: Database, campaign_id: str) -> Iterator[bool]:
     """Whether we are the only ones who evaluate ``campaign_id``; if so, it stays so for the block."""
-    key = sa.cast(EVALUATION_LOCKS, sa.Integer), sa.func.hashtext(campaign_id)
+    key = sa.cast(locks.EVALUATION, sa.Integer), sa.func.hashtext(campaign_id)
     with database.connect() as connection:
         with connection.begin():
             mine = bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(*key))))

@@ -42,11 +42,11 @@ def write_stubs(connection: sa.Connection, campaign_id: str, model: str) -> int:
     return connection.execute(statement).rowcount
 
 
-def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> dict[str, int]:
+def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> None:
     """Fill in ``extracted_data`` and ``relevance_score`` of ``rows`` and clear those of all other leads.
 
     ``rows`` have ``campaign_id, reddit_id, extracted_data, relevance_score``. Rows that say what is stored already are
-    left alone. Returns counts of rows: ``written``, ``leads`` (those of them that say so), ``cleared``.
+    left alone.
     """
     stored = {
         reddit_id: (data, relevance)
@@ -67,9 +67,8 @@ def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[
         )
         .values(extracted_data=sa.null(), relevance_score=None, updated_at=sa.func.now())
     )
-    cleared = connection.execute(clearing, {"ids": obsolete}).rowcount if obsolete else 0
-    found = sum(row["extracted_data"]["is_lead"] for row in new)
-    return {"written": len(new), "leads": found, "cleared": cleared}
+    if obsolete:
+        connection.execute(clearing, {"ids": obsolete})
 
 
 def read_qualified(
@@ -111,6 +110,12 @@ def read_qualified(
             lower | ((qualified_leads.c.relevance_score == score) & (qualified_leads.c.reddit_id > reddit_id))
         )
     return read_frame(connection, query)
+
+
+def qualified_ids(connection: sa.Connection, campaign_id: str) -> set[str]:
+    """The fullnames of a campaign's qualified leads."""
+    query = sa.select(qualified_leads.c.reddit_id).where(qualified_leads.c.campaign_id == campaign_id)
+    return set(connection.scalars(query))
 
 
 def read_other_places(connection: sa.Connection, campaign_id: str, reddit_id: str) -> list[dict[str, Any]]:

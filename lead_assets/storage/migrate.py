@@ -5,16 +5,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from lead_assets.domain.errors import DatabaseUnavailable, SchemaOutOfDate
-from lead_assets.storage.schema import SCHEMA
+from lead_assets.storage import locks
+from lead_assets.storage.revision import found_revision
+from lead_assets.storage.schema import REVISION, SCHEMA
 
-MIGRATION_LOCK = 0x1EAD5C
-"""One advisory lock for all: two processes that migrate at once do it one after the other."""
-VERSION_TABLE = "alembic_version"
 VIEWS = Path(__file__).parent / "views.sql"
 
 
@@ -27,25 +25,11 @@ def _config(connection: sa.Connection | None = None) -> Config:
 
 def wanted_revision() -> str:
     """The revision that this version of the code needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None, "the package ships its migrations"
-    return head
+    return REVISION
 
 
 def _known_revisions() -> set[str]:
     return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-
-
-def found_revision(connection: sa.Connection) -> str | None:
-    """The revision of the schema in the database; None where there is none."""
-    options = {"version_table": VERSION_TABLE, "version_table_schema": SCHEMA}
-    return MigrationContext.configure(connection, opts=options).get_current_revision()
-
-
-def create_schema(engine: sa.Engine, schema: str) -> None:
-    """Create an empty schema if it is not there."""
-    with engine.begin() as connection:
-        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
 
 
 def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
@@ -56,7 +40,7 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
         SchemaOutOfDate: the schema is one that a newer version made.
     """
     with engine.connect() as connection, connection.begin():
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(locks.MIGRATION)))
         _require_pgvector(connection)
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         before = found_revision(connection)

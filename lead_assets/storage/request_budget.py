@@ -9,6 +9,7 @@ import math
 
 import sqlalchemy as sa
 
+from lead_assets.storage import locks
 from lead_assets.storage.schema import request_budget, request_grants
 
 REDDIT_WINDOW_SECONDS = 600
@@ -18,7 +19,6 @@ Source: Reddit Data API wiki, "QPM limits will be an average over a time window 
 """
 SAME_WINDOW_SECONDS = 5.0
 """Two reports whose ends differ by less speak of the same window of the server."""
-BUDGET_LOCKS = 0x1EAE
 
 
 class RequestBudget:
@@ -82,7 +82,7 @@ class RequestBudget:
 
     def _locked(self, connection: sa.Connection) -> float:
         """Wait until no other process looks at this client's budget; returns the server's clock, in seconds."""
-        key = (sa.cast(BUDGET_LOCKS, sa.Integer), sa.func.hashtext(self._client))
+        key = (sa.cast(locks.REQUEST_BUDGET, sa.Integer), sa.func.hashtext(self._client))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(*key)))
         return float(connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())")) or 0)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from lead_assets.domain.candidate import EXCLUDED
-from lead_assets.domain.gates import Tally
+from lead_assets.domain.gates import GateStats
 from lead_assets.storage.bulk import upsert
 from lead_assets.storage.extractions import count_extractions
 from lead_assets.storage.schema import (
@@ -34,9 +34,9 @@ def write_stage_run(
     upsert(connection, stage_runs, [row], touch="finished_at")
 
 
-def write_tallies(
-    connection: sa.Connection, campaign_id: str, run_id: str, tallies: Mapping[str, Tally]
-) -> dict[str, Tally]:
+def write_gate_stats(
+    connection: sa.Connection, campaign_id: str, run_id: str, tallies: Mapping[str, GateStats]
+) -> dict[str, GateStats]:
     """Store the tallies that are not empty; returns, for the empty ones, the last that was not."""
     rows = [
         {
@@ -55,7 +55,7 @@ def write_tallies(
     query = sa.select(gate_tallies).where(gate_tallies.c.campaign_id == campaign_id)
     stored = {row.gate: row for row in connection.execute(query)}
     return {
-        gate: Tally(row.evaluated, row.kept, row.rejected, row.unknown)
+        gate: GateStats(row.evaluated, row.kept, row.rejected, row.unknown)
         for gate, tally in tallies.items()
         if not tally.evaluated and (row := stored.get(gate)) is not None
     }

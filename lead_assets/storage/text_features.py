@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from lead_assets.domain.candidate import MATCHES
 from lead_assets.domain.document import COLUMNS
+from lead_assets.domain.frames import typed
 from lead_assets.domain.text_features import FEATURES, VERSION
 from lead_assets.storage.bulk import Row, read_frame, upsert
-from lead_assets.storage.corpus import typed_documents
 from lead_assets.storage.schema import candidates, documents, rejections, text_features
 
 _LONG = ("body", "matched_keywords")
@@ -42,9 +42,7 @@ def read_for_ranking(connection: sa.Connection, campaign_id: str, keywords_diges
         .where(documents.c.campaign_id == campaign_id)
         .order_by(documents.c.created_at.nulls_last(), documents.c.reddit_id)
     )
-    frame = typed_documents(read_frame(connection, query))
-    numbers = dict.fromkeys(("asking_cue", "selling_cue", "keyword_hits", "stored_threshold"), "float64")
-    return frame.astype({**numbers, "stored_outcome": object, "stored_gate": object})
+    return typed(read_frame(connection, query)).astype({"stored_outcome": object, "stored_gate": object})
 
 
 def _of_document(table: sa.Table) -> sa.ColumnElement[bool]:

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from lead_assets.api.app import build_app
 from lead_assets.cli import main
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.models.openai.formats import KNOWN
 from lead_assets.storage.statistics import read_campaign_stats, read_funnel
 from lead_assets_tests.conftest import World, checks, metadata, post

@@ -1,15 +1,11 @@
 """The asset graph, written out; and definitions that load with an empty environment."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from lead_assets.definitions import defs
-from lead_assets_tests.conftest import PROJECT
 
 CRAWL_GATES = [
     "author_karma",
@@ -31,6 +27,7 @@ GRAPH = {
     "ranked_candidates": ("rank", ["document_embeddings", "typesense_index"], RANK_GATES),
     "extracted_leads": ("llm", ["ranked_candidates"], ["extractions_grounded"]),
     "leads": ("persist", ["extracted_leads", "lead_stubs"], ["leads_complete"]),
+    "qualified_leads": (None, ["leads"], []),  # a view: nothing materializes it
 }
 
 
@@ -50,7 +47,10 @@ def test_every_asset_has_its_queue_group_partitions_and_a_description_for_strang
     for assets in defs.get_repository_def().assets_defs_by_key.values():
         for spec in assets.specs:
             name = spec.key.to_user_string()
-            assert assets.op.tags["dagster-celery/queue"] == GRAPH[name][0]
+            assert spec.owners
+            if assets.is_executable:
+                assert assets.op.tags["dagster-celery/queue"] == GRAPH[name][0]
+                assert spec.code_version
             assert spec.group_name == "leads"
             assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition)
             assert spec.description is not None
@@ -97,21 +97,3 @@ def test_the_launchpad_shows_every_setting_with_its_meaning_and_default() -> Non
     for name, field in fields.items():
         assert not field.is_required
         assert "efault" in (field.description or "") or name in ("source", "archive_path")
-
-
-@pytest.fixture
-def empty_environment(tmp_path: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
-
-
-def test_definitions_load_with_an_empty_environment(empty_environment: dict[str, str], tmp_path: Path) -> None:
-    code = "import lead_assets.definitions as d; d.defs.resolve_all_job_defs()"
-    subprocess.run([sys.executable, "-c", code], env=empty_environment, cwd=tmp_path, check=True, timeout=120)
-
-
-def test_dagster_finds_the_definitions_valid(empty_environment: dict[str, str], tmp_path: Path) -> None:
-    empty_environment["LEAD_ASSETS_HOME"] = str(tmp_path)  # else the servers of whoever works in this checkout
-    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
-    done = subprocess.run(command, env=empty_environment, cwd=PROJECT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "Validation successful" in done.stdout + done.stderr

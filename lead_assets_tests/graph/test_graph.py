@@ -16,9 +16,10 @@ from PIL import Image
 from lead_assets.defs.metadata.charts import MAX_PICTURE_BYTES
 from lead_assets.domain.errors import ExtractionFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
-from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
+from lead_assets.domain.gate_catalog import METADATA_GATES, RANK_GATES
 from lead_assets.models.local_embedder import LocalEmbedder
-from lead_assets.models.rules_extractor import Outcome, RulesExtractor
+from lead_assets.models.protocols import Outcome
+from lead_assets.models.rules_extractor import RulesExtractor
 from lead_assets.storage.statistics import read_campaign_stats, read_funnel
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
 
@@ -527,7 +528,7 @@ def test_the_launchpad_is_filled_with_the_campaigns_settings_and_only_changes_ar
     filled = launchpad_config("crm")["resources"]["run_settings"]["config"]
     assert (filled["MIN_KEYWORD_HITS"], filled["REDDIT_MIN_UPVOTE_RATIO"]) == (2, 0.4)
 
-    brief = RunSettings(**(filled | {"MIN_ENGAGEMENT_SCORE": 7})).brief("crm")
+    brief = RunSettings(**(filled | {"MIN_ENGAGEMENT_SCORE": 7})).resolve("crm")
 
     assert brief.settings.min_engagement_score == 7
     origins = {name: origin for name, origin in brief.resolved.origins.items() if origin != "default"}

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import dagster as dg
 import pandas as pd
 
-from lead_assets.defs.resources import Brief, open_source
 from lead_assets.domain.errors import LookUpFailed
+from lead_assets.pipeline.connect import open_source
+from lead_assets.pipeline.run_context import RunContext
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import World, checks, comment, failure, metadata, post
@@ -36,7 +37,7 @@ def live(world: World, failing: set[str] | None = None) -> list[LiveSource]:
     """Let the world crawl a live source; returns the sources that it opens."""
     opened: list[LiveSource] = []
 
-    def open_live(brief: Brief, database: Database, say: Callable[[str], object]) -> LiveSource:
+    def open_live(brief: RunContext, database: Database, say: Callable[[str], object]) -> LiveSource:
         source = open_source(brief, database, say)
         assert isinstance(source, ArchiveSource)
         opened.append(LiveSource(source, failing or set()))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from lead_assets.domain.extraction import Extraction, occurs
-from lead_assets.domain.ranking import document_text
+from lead_assets.domain.scoring import document_text
 from lead_assets.models.openai.formats import KNOWN
 from lead_assets.models.openai.prompt import INSTRUCTIONS, repeats_instructions
 from lead_assets_tests.conftest import World, checks, post

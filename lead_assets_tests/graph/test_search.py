@@ -56,7 +56,7 @@ def test_the_check_says_what_differs(world: World) -> None:
     result = world.run(only=("document_embeddings", "ranked_candidates"))
     assert metadata(result, "ranked_candidates")["not_indexed"] == 1
 
-    from lead_assets.defs.assets.index import compare
+    from lead_assets.pipeline.index import compare
 
     with world.database.connect() as connection:
         from lead_assets.storage.corpus import read_text_hashes

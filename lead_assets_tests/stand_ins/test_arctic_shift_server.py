@@ -1,16 +1,12 @@
 """The stand-in for Arctic Shift answers as its documentation says, counts, and fails as it is told."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from lead_assets_tests.conftest import NOW, PROJECT, comment, post
+from lead_assets_tests.conftest import NOW, comment, post
 from lead_assets_tests.stand_ins.arctic_shift_server import ArcticShiftServer, Fault
 from lead_assets_tests.stand_ins.arctic_shift_server.answers import text_query
 from lead_assets_tests.stand_ins.arctic_shift_server.server import subreddit
@@ -212,21 +208,3 @@ def test_answers_tell_what_remains_of_the_rate_limit(server: ArcticShiftServer) 
     headers = [ask(server, "posts/search", subreddit="a").headers for _ in range(2)]
 
     assert [(h["X-RateLimit-Remaining"], h["X-RateLimit-Reset"]) for h in headers] == [("0", "30"), ("1000", "60")]
-
-
-def test_it_serves_a_file_on_its_own(tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus.ndjson"
-    corpus.write_text("\n".join(json.dumps(thing) for thing in (post("crm"), comment("crm"))), "utf-8")
-    command = [sys.executable, "-m", "lead_assets_tests.arctic_shift_server", "--port", "0", "--corpus", str(corpus)]
-
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            found = httpx.get(f"{url}/api/comments/search", params={"subreddit": "smallbusiness", "body": "crm"})
-            known = httpx.get(f"{url}/api/subreddits/search", params={"subreddit": "smallbusiness"})
-        finally:
-            process.terminate()
-
-    assert len(ids(found)) == 1
-    assert known.json()["data"][0]["subscribers"] == 50_000

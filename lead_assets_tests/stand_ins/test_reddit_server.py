@@ -5,16 +5,12 @@ field by field against recorded traffic.
 """
 
 import json
-import re
-import signal
-import subprocess
-import sys
 
 import asyncpraw
 import asyncprawcore
 import pytest
 
-from lead_assets_tests.conftest import PROJECT, SHARED
+from lead_assets_tests.conftest import SHARED
 from lead_assets_tests.stand_ins.reddit_server import Corpus, asking
 from lead_assets_tests.stand_ins.reddit_server.__main__ import sample_corpus
 from lead_assets_tests.stand_ins.reddit_server.asking import (
@@ -280,24 +276,3 @@ def test_the_sample_is_of_now() -> None:
     assert (corpus.comments["t1_b"]["score"], "_meta" in corpus.comments["t1_b"]) == (1, False)
     (ann,) = [one for one in corpus.redditors.values() if one["name"] == "Ann"]
     assert ann["link_karma"] + ann["comment_karma"] == 7
-
-
-def test_it_starts_alone_tells_how_to_use_it_and_stops_cleanly() -> None:
-    command = [sys.executable, "-W", "error", "-m", "lead_assets_tests.reddit_server", "--sample"]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        started = [process.stdout.readline() for _ in range(6)]
-        exports = dict(re.findall(r"export (\w+)=(\S+)", "".join(started)))
-        assert list(exports) == ["REDDIT_URL", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT"]
-        status, _, content = asking.raw_at(exports["REDDIT_URL"], "/r/smallbusiness/new")
-        assert status == 200
-        assert content["data"]["dist"] > 10
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=10)
-    finally:
-        process.kill()
-        process.communicate()
-    assert (process.returncode, errors) == (0, "")
-    assert "2 requests" in output
-    assert re.search(r"1 new\b", output)

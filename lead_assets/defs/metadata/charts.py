@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lead_assets.domain.gates import RANK_GATES, Gate
+from lead_assets.domain.gate_catalog import RANK_GATES
+from lead_assets.domain.gates import Gate
 from lead_assets.domain.settings import Settings
 
 if TYPE_CHECKING:

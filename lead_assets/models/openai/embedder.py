@@ -19,11 +19,12 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from lead_assets.domain.errors import EmbeddingFailed
-from lead_assets.models.local_embedder import Embedded
+from lead_assets.domain.thresholds import cosine_threshold_of
 from lead_assets.models.openai.concurrency import results
 from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received
 from lead_assets.models.openai.tokens import at_most, count_tokens, encodable, grouped
 from lead_assets.models.openai.usage import Tokens
+from lead_assets.models.protocols import Embedded
 
 ENCODING = "cl100k_base"
 """That of all of OpenAI's embedding models; a good guess for others, whose own limit makes the text shorter."""
@@ -43,10 +44,6 @@ DIMENSIONS: Mapping[str, int] = {
     "text-embedding-3-large": 3072,
     "text-embedding-ada-002": 1536,
 }
-COSINE_THRESHOLDS: Mapping[str, float] = {"text-embedding-3-small": 0.30}
-UNKNOWN_COSINE_THRESHOLD = 0.0
-"""Cosines of different models do not compare, and a gate must not lose leads by a guess: at 0 it keeps all that does
-not point away, until somebody measures and sets COSINE_THRESHOLD."""
 
 
 class OpenAIEmbedder:
@@ -87,7 +84,7 @@ class OpenAIEmbedder:
     @property
     def cosine_threshold(self) -> float:
         """The model's own default of the cosine gate."""
-        return COSINE_THRESHOLDS.get(self._endpoint.model, UNKNOWN_COSINE_THRESHOLD)
+        return cosine_threshold_of(self._endpoint.model)
 
     def metadata(self) -> dict[str, Any]:
         """What was asked of the endpoint so far."""

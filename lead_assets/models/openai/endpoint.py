@@ -1,4 +1,4 @@
-"""One OpenAI-compatible endpoint: the client, what its errors mean, and the only place where requests are tried again.
+"""One OpenAI-compatible endpoint: the client, what its errors mean, and which of them are tried again.
 
 An error is one of three: ``EndpointUnavailable`` (nothing will work: stop), ``InputRefused`` (this input will never
 work: go on with others), ``NoAnswer`` (it was tried again in vain).
@@ -11,17 +11,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from random import Random
 from typing import Any
 
 import httpx
 import openai
 import pydantic_core
 
+from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import EndpointUnavailable
-from lead_assets.models.openai.address import Address
 from lead_assets.models.openai.usage import Usage
+from lead_assets.retries import RetryPolicy, TryAgain, retry_after_seconds
 
 NO_KEY = "no-key"
 """Sent where there is no key: the client insists on one, and local servers do not look at it."""
@@ -73,20 +72,26 @@ class Received:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """A failed try: why, and after how many seconds to try again if the endpoint said so."""
+class _Failure(TryAgain):
+    """A failed try. ``could_not_connect``: nothing was sent. ``is_free``: surely not billed."""
 
-    message: str
-    retry_after: float | None = None
-    is_rate_limit: bool = False
-    is_connection: bool = False
-    is_free: bool = False
+    def __init__(
+        self,
+        message: str,
+        *,
+        asked_seconds: float | None = None,
+        is_rate_limit: bool = False,
+        could_not_connect: bool = False,
+        is_free: bool = False,
+    ) -> None:
+        most_tries = None if is_rate_limit else MOST_REFUSED_CONNECTIONS if could_not_connect else MOST_FAILURES
+        super().__init__(message, asked_seconds=asked_seconds, most_tries=most_tries)
+        self.is_rate_limit, self.could_not_connect, self.is_free = is_rate_limit, could_not_connect, is_free
 
     @property
     def error(self) -> NoAnswer:
         """What is raised when trying ends."""
-        return NoAnswer(self.message, is_free=self.is_free)
+        return NoAnswer(str(self), is_free=self.is_free)
 
 
 class Endpoint:
@@ -101,14 +106,13 @@ class Endpoint:
         *,
         timeout_seconds: float = 60.0,
         retry_seconds: float = 120.0,
-        random: Random | None = None,
     ) -> None:
         """Nothing is connected yet."""
         self.address, self.model, self.usage = address, model, usage
         self.stopping = threading.Event()
         self._model_setting = model_setting
-        self._retry_seconds = retry_seconds
-        self._random = random or Random()  # noqa: S311  spreads retries, guards nothing
+        # Not before it was asked for, and not all threads at the same moment.
+        self._policy = RetryPolicy(retry_seconds, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, spread=0.25)
         self._paused_until = 0.0
         self._client = openai.OpenAI(
             api_key=address.api_key or NO_KEY, base_url=address.url, max_retries=0, timeout=timeout_seconds
@@ -134,27 +138,27 @@ class Endpoint:
         Raises:
             EndpointUnavailable, InputRefused, NoAnswer, Stopped: see there.
         """
-        began, tries = time.monotonic(), 0
-        while True:
+
+        def attempt(number: int) -> Received:
             self._wait(self._paused_until - time.monotonic())
-            outcome = self._try(call, again=tries > 0)
-            if isinstance(outcome, Received):
-                return outcome
-            tries += 1
-            seconds = self._seconds_to_wait(outcome, tries)
-            left = began + self._retry_seconds - time.monotonic()
-            if seconds > left or (tries >= MOST_FAILURES and not outcome.is_rate_limit):
-                raise outcome.error
-            if outcome.is_connection and tries >= MOST_REFUSED_CONNECTIONS:
-                raise EndpointUnavailable(
-                    f"{self.address.url} cannot be reached ({outcome.message}); start the server, or check "
-                    f"{self.address.url_setting}."
-                )
-            before_repeating(outcome.error)
-            if outcome.is_rate_limit:
+            return self._try(call, again=number > 1)
+
+        def before_wait(failure: TryAgain, seconds: float) -> None:
+            assert isinstance(failure, _Failure)
+            before_repeating(failure.error)
+            if failure.is_rate_limit:
                 # All threads share the limit: the others would only be refused too.
                 self._paused_until = max(self._paused_until, time.monotonic() + seconds)
-            self._wait(seconds)
+
+        try:
+            return self._policy.run(attempt, before_wait=before_wait, sleep=self._wait)
+        except _Failure as failure:
+            if failure.could_not_connect:
+                raise EndpointUnavailable(
+                    f"{self.address.url} cannot be reached ({failure}); start the server, or check "
+                    f"{self.address.url_setting}."
+                ) from None
+            raise failure.error from None
 
     def told(self, text: str) -> str:
         """``text`` of the endpoint's for a message: one short line without the key."""
@@ -168,35 +172,28 @@ class Endpoint:
         if self.stopping.wait(max(0.0, seconds)) if seconds > 0 else self.stopping.is_set():
             raise Stopped
 
-    def _seconds_to_wait(self, failure: _Failure, tries: int) -> float:
-        longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (tries - 1))
-        if failure.retry_after is None:
-            return longest * self._random.uniform(0.5, 1.0)
-        # Not before it was asked for; and not all at the same moment.
-        return failure.retry_after + self._random.uniform(0.0, min(1.0, 0.25 * failure.retry_after))
-
-    def _try(self, call: Callable[[openai.OpenAI], httpx.Response], *, again: bool) -> Received | _Failure:
+    def _try(self, call: Callable[[openai.OpenAI], httpx.Response], *, again: bool) -> Received:
         began = time.perf_counter()
         try:
             content = call(self._client).content
         except openai.APITimeoutError:
-            return _Failure("no answer in time")
+            raise _Failure("no answer in time") from None
         except openai.APIConnectionError as error:
             refused = "ConnectError" in type(error.__cause__).__name__
-            return _Failure(
+            raise _Failure(
                 "no connection could be made" if refused else "the connection broke",
-                is_connection=refused,
+                could_not_connect=refused,
                 is_free=refused,
-            )
+            ) from None
         except openai.APIStatusError as error:
-            return self._meaning(error)
+            raise self._meaning(error) from None
         finally:
             self.usage.sent(again=again, seconds=time.perf_counter() - began)
         body = _parsed(content)
         if not isinstance(body, Mapping):
-            return _Failure("the answer is no JSON object")
+            raise _Failure("the answer is no JSON object")
         if body.get("error"):
-            return _Failure(self.told(f"the answer is an error: {_message(body['error'])}"))
+            raise _Failure(self.told(f"the answer is an error: {_message(body['error'])}"))
         return Received(content, body)
 
     def _meaning(self, error: openai.APIStatusError) -> _Failure:
@@ -222,9 +219,12 @@ class Endpoint:
         if status in _REFUSALS or (status == 500 and _ABOUT_INPUT.search(message)):
             by_filter = bool(names & _BY_FILTER)
             raise InputRefused(f"HTTP {status}: {message}", too_long=too_long, by_filter=by_filter) from None
-        retry_after = retry_after_seconds(error.response.headers, datetime.now(UTC))
-        is_free = status not in _BY_GATEWAYS
-        return _Failure(f"HTTP {status}: {message}", retry_after, is_rate_limit=status == 429, is_free=is_free)
+        return _Failure(
+            f"HTTP {status}: {message}",
+            asked_seconds=retry_after_seconds(error.response.headers, datetime.now(UTC)),
+            is_rate_limit=status == 429,
+            is_free=status not in _BY_GATEWAYS,
+        )
 
 
 def _parsed(content: bytes) -> object:
@@ -245,29 +245,3 @@ def _message(body: object) -> str:
         inner = body.get("message") or body.get("error") or body.get("detail") or ""
         return _message(inner) if isinstance(inner, Mapping) else str(inner)
     return body if isinstance(body, str) else ""
-
-
-def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """What ``Retry-After-Ms`` or ``Retry-After`` (seconds, or a date) ask for; None where nothing sensible is said.
-
-    Source: RFC 9110, 10.2.3; the milliseconds are OpenAI's own.
-    """
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            seconds = float(value) * scale
-        except ValueError:
-            seconds = _seconds_until(value, now)
-        if 0 <= seconds < float("inf"):
-            return seconds
-    return None
-
-
-def _seconds_until(date: str, now: datetime) -> float:
-    try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
-        return -1.0
-    return max(0.0, ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds())

@@ -19,7 +19,7 @@ from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer,
 from lead_assets.models.openai.formats import KNOWN, Dialect, Known, is_json_object, json_object_in
 from lead_assets.models.openai.tokens import count_tokens, encodable
 from lead_assets.models.openai.usage import Budget, Tokens
-from lead_assets.models.rules_extractor import Outcome
+from lead_assets.models.protocols import Outcome
 
 MOST_FAILURES_IN_A_ROW = 5
 """After so many documents in a row that were not read, it is found out whether that is their fault."""

@@ -7,7 +7,7 @@ import pandas as pd
 from lead_assets.domain.errors import LookUpFailed
 from lead_assets.domain.progress import SubredditFacts
 from lead_assets.sources.arctic_shift.client import ArcticShiftClient, ArcticShiftError, Thing
-from lead_assets.sources.base import Memory
+from lead_assets.sources.base import CrawlState
 
 MAX_IDS = 500
 """Documented for all ``/api/*/ids``."""
@@ -16,7 +16,7 @@ MAX_IDS = 500
 class SubredditBook:
     """Looks subreddits up and remembers them for a day."""
 
-    def __init__(self, client: ArcticShiftClient, memory: Memory) -> None:
+    def __init__(self, client: ArcticShiftClient, memory: CrawlState) -> None:
         self._client = client
         self._memory = memory
         self._unheard_of: set[str] = set()

@@ -20,7 +20,7 @@ from lead_assets.sources.arctic_shift.facts import SubredditBook
 from lead_assets.sources.arctic_shift.matching import Matcher
 from lead_assets.sources.arctic_shift.pages import FIRST_SECOND, Page, created, read_pages
 from lead_assets.sources.arctic_shift.queries import Kind, Query, keyword_queries, listing, subreddits_of
-from lead_assets.sources.base import Memory, SourceCounts
+from lead_assets.sources.base import CrawlState, SourceCounts
 
 SETTLING = timedelta(hours=36)
 """After about so long Arctic Shift fetches everything again; until then scores are 0 or 1 and things arrive late."""
@@ -60,7 +60,7 @@ class Reading:
     """One reading of all of a campaign's queries."""
 
     def __init__(
-        self, client: ArcticShiftClient, memory: Memory, counts: SourceCounts, campaign: Campaign, bounds: Bounds
+        self, client: ArcticShiftClient, memory: CrawlState, counts: SourceCounts, campaign: Campaign, bounds: Bounds
     ) -> None:
         self.errors: list[str] = []
         """Why queries could not be read on."""

@@ -16,7 +16,7 @@ from lead_assets.sources.arctic_shift.fetching import MAX_IDS, Titles, refresh
 from lead_assets.sources.arctic_shift.matching import SOURCE, Matcher
 from lead_assets.sources.arctic_shift.queries import require_subreddits
 from lead_assets.sources.arctic_shift.reading import SETTLING, Bounds, Found, Reading
-from lead_assets.sources.base import Batch, Memory, SourceCounts
+from lead_assets.sources.base import Batch, CrawlState, SourceCounts
 
 ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
 BATCH_DOCUMENTS = 500
@@ -34,7 +34,7 @@ class ArcticShiftSource:
 
     def __init__(
         self,
-        memory: Memory,
+        memory: CrawlState,
         *,
         digest: str,
         until: datetime | None = None,

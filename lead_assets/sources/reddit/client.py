@@ -6,32 +6,18 @@ on from there, and an attribute that is absent must stay absent instead of being
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpraw
 import asyncprawcore
 
+from lead_assets.config.environment import RedditCredentials
 from lead_assets.domain.errors import SourceFailed
 from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditRefused, RedditUnavailable
 from lead_assets.sources.reddit.pace import Budget, Pace, PacedRequestor
 
 TIMEOUT_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class RedditCredentials:
-    """What Reddit knows us by. ``url`` is another server that answers like Reddit; None is Reddit itself."""
-
-    client_id: str
-    client_secret: str
-    user_agent: str
-    url: str | None = None
-
-    def __repr__(self) -> str:
-        """Without the secret, whatever prints it."""
-        return f"RedditCredentials(user_agent={self.user_agent!r}, url={self.url!r})"
 
 
 class RedditClient:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.progress import SubredditFacts
-from lead_assets.sources.base import Memory
+from lead_assets.sources.base import CrawlState
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import NotReachable
 from lead_assets.sources.reddit.things import read_page
@@ -18,7 +18,7 @@ _LARGEST = 2**53
 class Facts:
     """Looks facts up for the gates."""
 
-    def __init__(self, client: RedditClient, memory: Memory, *, wants_hot_posts: bool) -> None:
+    def __init__(self, client: RedditClient, memory: CrawlState, *, wants_hot_posts: bool) -> None:
         """``wants_hot_posts`` costs a request for each subreddit."""
         self._client = client
         self._memory = memory

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import SourceFailed
 from lead_assets.domain.progress import QueryProgress, SubredditFacts
-from lead_assets.sources.base import Batch, Memory
+from lead_assets.sources.base import Batch, CrawlState
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditUnavailable, RunBudgetSpent
 from lead_assets.sources.reddit.pending import Pending
@@ -29,7 +29,7 @@ class ListingReader:
     """Reads queries one after the other; what fails is warned of, and the others go on."""
 
     def __init__(
-        self, client: RedditClient, memory: Memory, gate_digest: str, campaign: Campaign, since: datetime | None
+        self, client: RedditClient, memory: CrawlState, gate_digest: str, campaign: Campaign, since: datetime | None
     ) -> None:
         """Read for ``campaign``, nothing posted before ``since``."""
         self.pending = Pending(client)
@@ -148,7 +148,7 @@ class _Known:
         self._seen_before = progress.newest_at - LATE if progress.newest_at else None
         self._in_a_row = 0
 
-    def goes_on(self, page: Page, matched: dict[str, Thing], memory: Memory) -> bool:
+    def goes_on(self, page: Page, matched: dict[str, Thing], memory: CrawlState) -> bool:
         """Take in a page; whether enough in a row were known now."""
         if not self._applies:
             return False

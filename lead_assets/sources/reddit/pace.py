@@ -4,19 +4,18 @@ asyncprawcore's own limiter knows one process only, and its retries neither a 42
 """
 
 import asyncio
-import itertools
 import json
 import math
-import random
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import aiohttp
 import asyncprawcore
 
+from lead_assets.retries import RetryPolicy, TryAgain, retry_after_seconds
 from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.failures import RedditUnavailable, RunBudgetSpent
 
@@ -59,7 +58,7 @@ class Pace:
         self._counts = counts
         self._max_requests = max_requests
         self._say = say
-        self.retry_seconds = retry_seconds
+        self.policy = RetryPolicy(retry_seconds, _FIRST_BACKOFF, _LONGEST_BACKOFF, always_grows=True)
 
     @property
     def left(self) -> int:
@@ -81,7 +80,8 @@ class Pace:
                 raise RunBudgetSpent(
                     f"Reddit asks all runs of this app to wait {seconds:.0f} seconds more; run again after that."
                 )
-            await self._wait(seconds, "the request budget (REDDIT_REQUESTS_PER_MINUTE)")
+            self._report(seconds, "the request budget (REDDIT_REQUESTS_PER_MINUTE)")
+            await self.wait(seconds)
         self._counts.requests += 1
 
     def take_in(self, headers: Mapping[str, str]) -> None:
@@ -102,18 +102,19 @@ class Pace:
         """Count a request that repeats a failed one."""
         self._counts.retries += 1
 
-    async def before_retry(self, attempt: int, why: str, retry_after: float | None) -> None:
-        """Wait before a request is repeated for the ``attempt``-th time."""
-        # Full jitter: processes that failed together must not come back together.
-        backoff = random.uniform(0.5, 1.0) * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (attempt - 1))  # noqa: S311
+    def before_retry(self, failure: TryAgain, seconds: float) -> None:
+        """Count and report a request that is repeated in so many seconds."""
         self.count_retry()
-        await self._wait(max(backoff, retry_after or 0.0), f"Reddit, which answered {why}")
+        self._report(seconds, f"Reddit, which answered {failure}")
 
-    async def _wait(self, seconds: float, what: str) -> None:
-        if seconds >= 1:
-            self._say(f"Waiting {seconds:.0f} s for {what}.")
+    async def wait(self, seconds: float) -> None:
+        """Wait, and count it."""
         self._counts.waited_seconds += seconds
         await asyncio.sleep(seconds)
+
+    def _report(self, seconds: float, what: str) -> None:
+        if seconds >= 1:
+            self._say(f"Waiting {seconds:.0f} s for {what}.")
 
 
 @dataclass
@@ -160,24 +161,25 @@ class PacedRequestor(asyncprawcore.Requestor):
         self._http._retry_connection = False  # pyright: ignore
 
     async def _answer(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Answer:
-        deadline = time.monotonic() + self._pace.retry_seconds
-        for attempt in itertools.count(1):
+        async def attempt(_: int) -> _Answer:
             await self._pace.admit()
-            answer, failure = await self._send(args, kwargs)
-            if answer is not None and failure is None:
-                return answer
-            retry_after = _retry_after(answer.headers) if answer else None
-            self._pace.obey(retry_after)
-            if time.monotonic() + (retry_after or 0.0) >= deadline:
-                raise RedditUnavailable(
-                    f"Reddit answered {failure} for {self._pace.retry_seconds:.0f} seconds (REDDIT_RETRY_SECONDS); "
-                    "what was crawled before stays. Run again later."
-                )
-            await self._pace.before_retry(attempt, failure or "", retry_after)
-        raise AssertionError("the loop has no end but these")
+            return await self._send(args, kwargs)
 
-    async def _send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Answer | None, str | None]:
-        """The answer, and why it is worth another try; None where it is final."""
+        policy = self._pace.policy
+        try:
+            return await policy.run_async(attempt, before_wait=self._pace.before_retry, sleep=self._pace.wait)
+        except TryAgain as failure:
+            raise RedditUnavailable(
+                f"Reddit answered {failure} for {policy.seconds:.0f} seconds (REDDIT_RETRY_SECONDS); "
+                "what was crawled before stays. Run again later."
+            ) from None
+
+    async def _send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Answer:
+        """The answer.
+
+        Raises:
+            TryAgain: what came may pass.
+        """
         try:
             # asyncprawcore asks for 16 seconds, whatever it was told.
             async with super().request(*args, **{**kwargs, "timeout": self.timeout}) as response:
@@ -185,28 +187,25 @@ class PacedRequestor(asyncprawcore.Requestor):
                 body = await response.read()
         except asyncprawcore.RequestException as error:
             if isinstance(error.original_exception, aiohttp.ClientError | OSError):
-                return None, _network_failure(error.original_exception)
+                raise TryAgain(_network_failure(error.original_exception)) from None
             raise error.original_exception from None
         self._pace.take_in(headers)
         # asyncprawcore would spread requests by these for one process alone; the budget decides for all.
         answer = _Answer(response.status, {k: v for k, v in headers.items() if not k.startswith("x-ratelimit")}, body)
         if answer.status in RETRY_STATUSES:
-            return answer, f"with status {answer.status}"
+            raise self._refused(answer, f"with status {answer.status}")
         if answer.status == 200 and not _is_json(answer.body):
-            return answer, "with something that is not JSON"
-        return answer, None
+            raise self._refused(answer, "with something that is not JSON")
+        return answer
+
+    def _refused(self, answer: _Answer, why: str) -> TryAgain:
+        asked = retry_after_seconds(answer.headers, datetime.now(UTC))
+        self._pace.obey(asked)
+        return TryAgain(why, asked_seconds=asked)
 
 
 def _network_failure(error: BaseException) -> str:
     return "not in time" if isinstance(error, TimeoutError) else f"with a broken connection ({type(error).__name__})"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    try:
-        seconds = float(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _is_json(body: bytes) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document
 from lead_assets.domain.progress import StoredDocument
-from lead_assets.sources.base import Batch, Memory
+from lead_assets.sources.base import Batch, CrawlState
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditUnavailable
 from lead_assets.sources.reddit.things import IDS_PER_REQUEST, Thing, fetch, to_document
@@ -16,7 +16,7 @@ REQUESTS_FOR_FACTS = 2
 """A batch of a hundred needs one request for its authors and one for its subreddits."""
 
 
-def refreshed(client: RedditClient, memory: Memory, campaign: Campaign, since: datetime | None) -> Iterator[Batch]:
+def refreshed(client: RedditClient, memory: CrawlState, campaign: Campaign, since: datetime | None) -> Iterator[Batch]:
     """Batches of stored documents as they are now, those that were judged longest ago first, as far as requests go.
 
     Raises:

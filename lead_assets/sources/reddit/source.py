@@ -8,7 +8,7 @@ import pandas as pd
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import SourceFailed
-from lead_assets.sources.base import Batch, Memory
+from lead_assets.sources.base import Batch, CrawlState
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.facts import Facts
 from lead_assets.sources.reddit.failures import RunBudgetSpent
@@ -20,7 +20,7 @@ from lead_assets.sources.reddit.trees import TreeReader
 
 
 @dataclass(frozen=True)
-class Reading:
+class CrawlOptions:
     """What a crawl reads by: the hash of its gate settings, requests for comment trees, whether to count hot posts."""
 
     gate_digest: str
@@ -33,7 +33,7 @@ class RedditSource:
 
     name = "reddit"
 
-    def __init__(self, client: RedditClient, memory: Memory, reading: Reading) -> None:
+    def __init__(self, client: RedditClient, memory: CrawlState, reading: CrawlOptions) -> None:
         """Take an opened client, which is closed with the source."""
         self.counts = client.counts
         self._client = client

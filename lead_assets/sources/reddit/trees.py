@@ -8,7 +8,7 @@ from lead_assets.domain.document import Document
 from lead_assets.domain.errors import SourceFailed
 from lead_assets.domain.progress import TreeProgress, UnreadTree
 from lead_assets.domain.removal import is_gone
-from lead_assets.sources.base import Batch, Memory
+from lead_assets.sources.base import Batch, CrawlState
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import NotReachable, QueryRejected, RedditUnavailable
 from lead_assets.sources.reddit.listings import FAILURES_IN_A_ROW
@@ -24,7 +24,7 @@ MORE_REQUESTS_PER_TREE = 3
 class TreeReader:
     """Reads the trees of stored posts that have comments which were not read."""
 
-    def __init__(self, client: RedditClient, memory: Memory, campaign: Campaign) -> None:
+    def __init__(self, client: RedditClient, memory: CrawlState, campaign: Campaign) -> None:
         """Read for ``campaign``."""
         self._client = client
         self._memory = memory

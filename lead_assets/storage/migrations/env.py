@@ -2,8 +2,7 @@
 
 from alembic import context
 
-from lead_assets.storage.migrate import VERSION_TABLE
-from lead_assets.storage.schema import SCHEMA, metadata
+from lead_assets.storage.schema import SCHEMA, VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lead_assets.domain.document import COLUMNS, Document, from_reddit, to_frame, to_rows
+from lead_assets.domain.document import COLUMNS, Document, from_reddit, to_frame
+from lead_assets.domain.frames import to_rows
 from lead_assets.domain.progress import QueryProgress, StoredDocument, SubredditFacts, TreeProgress, UnreadTree
 from lead_assets.storage.corpus import write_judged
-from lead_assets.storage.crawl_state import CrawlMemory, write_progress
+from lead_assets.storage.crawl_state import CrawlState, write_progress
 from lead_assets.storage.database import Database
 
 DAY = 86_400
 NOW = datetime.now(UTC)
 
 
-def memory(database: Database, campaign: str = "crm", digest: str = "gates", ttl: int = 7 * DAY) -> CrawlMemory:
-    return CrawlMemory(database.engine, campaign, digest, ttl)
+def memory(database: Database, campaign: str = "crm", digest: str = "gates", ttl: int = 7 * DAY) -> CrawlState:
+    return CrawlState(database.engine, campaign, digest, ttl)
 
 
 def document(reddit_id: str, hours_old: float = 1, **other: Any) -> Document:

@@ -14,6 +14,7 @@ from lead_assets.storage import migrate
 from lead_assets.storage.database import Database, in_schema
 from lead_assets.storage.schema import (
     SCHEMA,
+    VERSION_TABLE,
     campaign_stats,
     current_candidates,
     current_extractions,
@@ -40,7 +41,7 @@ def differences(database_url: str) -> list[object]:
             opts={
                 "include_schemas": True,
                 "include_name": lambda name, kind, _: kind != "schema" or name == SCHEMA,
-                "include_object": lambda thing, name, kind, *_: name != migrate.VERSION_TABLE,
+                "include_object": lambda thing, name, kind, *_: name != VERSION_TABLE,
                 "compare_type": lambda _context, _found, _wanted, found, wanted: (
                     False if wanted.__class__.__name__ == "Vector" else None
                 ),
@@ -153,7 +154,7 @@ def test_a_writer_that_waits_says_so_and_goes_on_when_the_other_ends(database_ur
     assert ended.wait(10)
     thread.join()
     patient.close()
-    assert said == ["Another run is writing campaign crm; waiting for it to end."]
+    assert said == ["Another run is writing campaign crm. Waiting for it to end."]
 
 
 def test_a_lock_is_freed_when_its_connection_dies(database: Database) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 import zstandard
+from alembic.script import ScriptDirectory
 
 from lead_assets import servers as embedded
 from lead_assets.servers.postgres import programs
@@ -71,3 +72,8 @@ def test_an_upgrade_keeps_every_row_and_every_lead(old_store: Database) -> None:
 def test_an_upgraded_store_has_the_schema_of_a_new_one(old_store: Database) -> None:
     migrate.upgrade(old_store.engine)
     assert differences(old_store.engine.url.render_as_string(hide_password=False)) == []
+
+
+def test_the_revision_that_the_code_needs_is_the_newest_migration() -> None:
+    head = ScriptDirectory(str(PROJECT / "lead_assets" / "storage" / "migrations")).get_current_head()
+    assert head == migrate.wanted_revision()

@@ -24,7 +24,7 @@ import yaml
 from lead_assets import servers as embedded
 from lead_assets.api.app import build_app
 from lead_assets.api.tokens import hash_token, new_token
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.storage.api_tokens import add_token, revoke_token
 from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import PROJECT, _create_database

@@ -9,7 +9,7 @@ import pytest
 from lead_assets.api import health
 from lead_assets.api.limits import BodyLimit
 from lead_assets.api.models import Health
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets.storage.database import Database
 
 

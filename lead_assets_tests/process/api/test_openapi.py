@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from lead_assets.api.app import build_app
-from lead_assets.defs.resources import Environment
+from lead_assets.config.environment import Environment
 from lead_assets_tests.process.api.conftest import Installation, serving
 
 CAMPAIGN = "shop_crm"

@@ -22,9 +22,8 @@ from lead_assets.domain.document import (
     merge_repeats,
     own_texts,
     to_frame,
-    to_rows,
-    typed,
 )
+from lead_assets.domain.frames import to_rows, typed
 
 POST: dict[str, Any] = {
     "id": "1abc2d",

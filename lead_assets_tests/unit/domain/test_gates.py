@@ -13,25 +13,19 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from lead_assets.domain.document import from_reddit, to_frame
-from lead_assets.domain.gates import (
+from lead_assets.domain.gate_catalog import (
     AUTHOR_GATES,
     CHEAP_GATES,
     GATES,
-    MAX_EXAMPLES,
     METADATA_GATES,
     MONTH_SECONDS,
     RANK_GATES,
     REJUDGING_GATES,
     SUBREDDIT_GATES,
-    Gate,
-    Sifted,
-    Tally,
     gate_digest,
-    join_sifted,
-    judge,
     rejection_frame,
-    sift,
 )
+from lead_assets.domain.gates import MAX_EXAMPLES, Gate, GateOutcomes, GateStats, apply_gates, join_outcomes, judge
 from lead_assets.domain.settings import Settings
 
 AS_OF = datetime(2026, 6, 30, tzinfo=UTC)
@@ -267,7 +261,7 @@ def test_an_unknown_value_is_kept_and_counted(gate: str, changed: dict[str, Any]
     frame = frame_of(row(**changed), row(reddit_id="t3_b"))
     strict = settings(**in_force)
 
-    tally = sift(frame, [BY_NAME[gate]], strict, {}).tallies[gate]
+    tally = apply_gates(frame, [BY_NAME[gate]], strict, {}).stats[gate]
 
     assert is_kept(gate, row(**changed), strict)
     assert (tally.evaluated, tally.unknown) == (2, 1)
@@ -277,14 +271,14 @@ def test_an_unknown_value_is_kept_and_counted(gate: str, changed: dict[str, Any]
 def test_a_campaign_may_reject_unknown_values(gate: str, changed: dict[str, Any], in_force: dict[str, Any]) -> None:
     frame = frame_of(row(), row(**changed))
 
-    sifted = sift(frame, [BY_NAME[gate]], settings(), {gate: "reject"})
+    sifted = apply_gates(frame, [BY_NAME[gate]], settings(), {gate: "reject"})
 
     assert sifted.kept.tolist() == [True, gate == "subreddit_activity"]  # which is off by default
-    strict = sift(frame, [BY_NAME[gate]], settings(**in_force), {gate: "reject"})
+    strict = apply_gates(frame, [BY_NAME[gate]], settings(**in_force), {gate: "reject"})
     assert strict.decisions["gate"].iloc[1] == gate
     assert math.isnan(strict.decisions["observed"].iloc[1])
-    assert strict.tallies[gate].unknown == 1
-    assert strict.tallies[gate].examples[-1]["observed"] is None
+    assert strict.stats[gate].unknown == 1
+    assert strict.stats[gate].examples[-1]["observed"] is None
 
 
 @pytest.mark.parametrize(("gate", "changed", "in_force"), UNKNOWNS)
@@ -379,7 +373,7 @@ def one_for_each_gate() -> pd.DataFrame:
 
 
 def test_each_document_is_rejected_by_its_own_gate() -> None:
-    sifted = sift(one_for_each_gate(), GATES, ALL_ON, {})
+    sifted = apply_gates(one_for_each_gate(), GATES, ALL_ON, {})
 
     assert sifted.decisions["gate"].tolist() == [*NAMES, None]
     assert sifted.decisions["setting"].tolist() == [*(setting for _, _, setting, _, _ in TABLE), None]
@@ -387,7 +381,7 @@ def test_each_document_is_rejected_by_its_own_gate() -> None:
 
 
 def test_a_decision_has_the_observed_value_and_the_threshold() -> None:
-    decisions = sift(one_for_each_gate(), GATES, ALL_ON, {}).decisions.set_index("gate")
+    decisions = apply_gates(one_for_each_gate(), GATES, ALL_ON, {}).decisions.set_index("gate")
 
     assert decisions.at["post_age", "observed"] == pytest.approx(30)
     assert decisions.at["subreddit_activity", "observed"] == 2.0
@@ -405,14 +399,14 @@ def test_the_first_gate_that_rejects_decides() -> None:
     rejected_by_all = row(**{key: value for changed in REJECTED_BY.values() for key, value in changed.items()})
 
     for first, gate in enumerate(GATES):
-        sifted = sift(frame_of(rejected_by_all | REJECTED_BY[gate.name]), GATES[first:], ALL_ON, {})
+        sifted = apply_gates(frame_of(rejected_by_all | REJECTED_BY[gate.name]), GATES[first:], ALL_ON, {})
         assert sifted.decisions["gate"].tolist() == [gate.name]
 
 
 def test_later_gates_do_not_see_a_rejected_document() -> None:
-    sifted = sift(one_for_each_gate(), GATES, ALL_ON, {})
+    sifted = apply_gates(one_for_each_gate(), GATES, ALL_ON, {})
 
-    tallies = [sifted.tallies[name] for name in NAMES]
+    tallies = [sifted.stats[name] for name in NAMES]
     assert [tally.evaluated for tally in tallies] == list(range(len(NAMES) + 1, 1, -1))
     assert [tally.rejected for tally in tallies] == [1] * len(NAMES)
     assert [tally.kept for tally in tallies[:-1]] == [tally.evaluated for tally in tallies[1:]]
@@ -423,18 +417,18 @@ def test_later_gates_do_not_see_a_rejected_document() -> None:
 
 
 def test_a_rejected_example_has_id_link_and_observed_value_and_no_text() -> None:
-    sifted = sift(frame_of(row(author_karma=3.0)), METADATA_GATES, settings(), {})
+    sifted = apply_gates(frame_of(row(author_karma=3.0)), METADATA_GATES, settings(), {})
 
-    assert sifted.tallies["author_karma"].examples == [
+    assert sifted.stats["author_karma"].examples == [
         {"observed": 3.0, "reddit_id": "t3_a", "link": "https://redd.it/a"}
     ]
-    assert sifted.tallies["nsfw"].examples == []
+    assert sifted.stats["nsfw"].examples == []
 
 
 def test_examples_are_the_first_fifty() -> None:
     frame = frame_of(*(row(reddit_id=f"t3_{number}", score=0.0) for number in range(MAX_EXAMPLES + 5)))
 
-    tally = sift(frame, RANK_GATES, settings(), {}).tallies["engagement"]
+    tally = apply_gates(frame, RANK_GATES, settings(), {}).stats["engagement"]
 
     assert tally.rejected == 55
     assert [example["reddit_id"] for example in tally.examples] == [f"t3_{number}" for number in range(50)]
@@ -444,7 +438,7 @@ def test_the_rows_may_have_any_index() -> None:
     frame = one_for_each_gate()
     frame.index = pd.Index([f"row {number}" for number in range(len(frame), 0, -1)])
 
-    sifted = sift(frame, GATES, ALL_ON, {})
+    sifted = apply_gates(frame, GATES, ALL_ON, {})
 
     assert sifted.decisions.index.equals(frame.index)
     assert sifted.decisions["gate"].tolist() == [*NAMES, None]
@@ -452,34 +446,34 @@ def test_the_rows_may_have_any_index() -> None:
 
 @pytest.mark.parametrize("gates", [METADATA_GATES, RANK_GATES, GATES])
 def test_an_empty_frame_is_sifted_into_nothing(gates: tuple[Gate, ...]) -> None:
-    sifted = sift(frame_of(), gates, settings(), {})
+    sifted = apply_gates(frame_of(), gates, settings(), {})
 
     assert len(sifted.decisions) == 0
     assert sifted.kept.tolist() == []
-    assert list(sifted.tallies) == [gate.name for gate in gates]
-    assert all(tally == Tally() for tally in sifted.tallies.values())
+    assert list(sifted.stats) == [gate.name for gate in gates]
+    assert all(tally == GateStats() for tally in sifted.stats.values())
 
 
 def test_an_empty_frame_of_documents_is_sifted_too() -> None:
     frame = to_frame([]).assign(sighting_age_seconds=pd.Series(dtype="float64"), judged_as_of=pd.Timestamp(AS_OF))
 
-    assert sift(frame, METADATA_GATES, settings(), {}).kept.tolist() == []
+    assert apply_gates(frame, METADATA_GATES, settings(), {}).kept.tolist() == []
 
 
 def test_without_gates_everything_is_kept() -> None:
-    assert sift(one_for_each_gate(), [], settings(), {}).kept.all()
+    assert apply_gates(one_for_each_gate(), [], settings(), {}).kept.all()
 
 
 def test_documents_from_reddit_fit_the_gates() -> None:
     full = {"id": "a", "title": "CRM?", "author": "ada", "created_utc": AS_OF.timestamp(), "over_18": True, "score": 1}
     frame = to_frame([from_reddit(full, "archive"), from_reddit({"id": "b", "body": "CRM!"}, "archive")])
 
-    sifted = sift(
+    sifted = apply_gates(
         frame.assign(sighting_age_seconds=UNKNOWN, judged_as_of=pd.Timestamp(AS_OF)), METADATA_GATES, settings(), {}
     )
 
     assert sifted.decisions["gate"].tolist() == ["nsfw", None]
-    assert sifted.tallies["nsfw"].unknown == 1
+    assert sifted.stats["nsfw"].unknown == 1
 
 
 @pytest.mark.parametrize(
@@ -508,7 +502,7 @@ def test_unknown_values_count_against_a_gate_only_where_source_and_kind_can_carr
     for kind in ("post", "comment"):
         for source in ("reddit", "archive"):
             frame = frame_of(row(kind=kind, source=source, **nothing_known), row(kind=kind, source=source))
-            tally = sift(frame, [BY_NAME[gate]], settings(), {}).tallies[gate]
+            tally = apply_gates(frame, [BY_NAME[gate]], settings(), {}).stats[gate]
             carries = f"{kind} {source}" in carrying
             unknown = 2 if (gate, kind) == ("upvote_ratio", "comment") else 1
             assert (tally.unknown, tally.carriers, tally.carriers_unknown) == (unknown, 2 * carries, int(carries))
@@ -516,11 +510,11 @@ def test_unknown_values_count_against_a_gate_only_where_source_and_kind_can_carr
 
 def test_tallies_of_batches_add_up() -> None:
     frame = frame_of(*(row(reddit_id=f"t3_{number}", score=float(number % 3)) for number in range(180)))
-    whole = sift(frame, RANK_GATES, settings(), {}).tallies["engagement"]
+    whole = apply_gates(frame, RANK_GATES, settings(), {}).stats["engagement"]
 
-    summed = Tally()
+    summed = GateStats()
     for start in range(0, 180, 30):
-        summed.add(sift(frame.iloc[start : start + 30], RANK_GATES, settings(), {}).tallies["engagement"])
+        summed.add(apply_gates(frame.iloc[start : start + 30], RANK_GATES, settings(), {}).stats["engagement"])
 
     assert summed == whole
     assert (summed.evaluated, summed.rejected, summed.kept, len(summed.examples)) == (180, 60, 120, 50)
@@ -528,15 +522,15 @@ def test_tallies_of_batches_add_up() -> None:
 
 
 def test_the_rejection_rate_of_nothing_is_zero() -> None:
-    assert Tally().rejection_rate == 0.0
+    assert GateStats().rejection_rate == 0.0
 
 
-# --- join_sifted and rejection_frame ---------------------------------------------------------------------------------
+# --- join_outcomes and rejection_frame -------------------------------------------------------------------------------
 
 
-def sift_in_two_steps(frame: pd.DataFrame, first: tuple[Gate, ...], second: tuple[Gate, ...]) -> Sifted:
-    cheap = sift(frame, first, ALL_ON, {})
-    return join_sifted(cheap, sift(frame[cheap.kept], second, ALL_ON, {}))
+def sift_in_two_steps(frame: pd.DataFrame, first: tuple[Gate, ...], second: tuple[Gate, ...]) -> GateOutcomes:
+    cheap = apply_gates(frame, first, ALL_ON, {})
+    return join_outcomes(cheap, apply_gates(frame[cheap.kept], second, ALL_ON, {}))
 
 
 def test_sifting_in_two_steps_is_the_same_as_in_one() -> None:
@@ -544,19 +538,19 @@ def test_sifting_in_two_steps_is_the_same_as_in_one() -> None:
 
     joined = sift_in_two_steps(frame, CHEAP_GATES, SUBREDDIT_GATES + AUTHOR_GATES + RANK_GATES)
 
-    whole = sift(frame, GATES, ALL_ON, {})
+    whole = apply_gates(frame, GATES, ALL_ON, {})
     assert_frame_equal(joined.decisions, whole.decisions)
     assert_frame_equal(joined.values, whole.values)
-    assert joined.tallies == whole.tallies
+    assert joined.stats == whole.stats
     assert joined.kept.equals(whole.kept)
 
 
 def test_joining_changes_neither_part() -> None:
     frame = one_for_each_gate()
-    cheap = sift(frame, CHEAP_GATES, ALL_ON, {})
+    cheap = apply_gates(frame, CHEAP_GATES, ALL_ON, {})
     before = cheap.decisions.copy()
 
-    join_sifted(cheap, sift(frame[cheap.kept], SUBREDDIT_GATES + AUTHOR_GATES, ALL_ON, {}))
+    join_outcomes(cheap, apply_gates(frame[cheap.kept], SUBREDDIT_GATES + AUTHOR_GATES, ALL_ON, {}))
 
     assert_frame_equal(cheap.decisions, before)
 
@@ -567,20 +561,20 @@ def test_joining_works_where_the_first_step_rejects_all() -> None:
     joined = sift_in_two_steps(frame, CHEAP_GATES, SUBREDDIT_GATES + AUTHOR_GATES)
 
     assert joined.decisions["gate"].tolist() == ["nsfw", "upvote_ratio"]
-    assert joined.tallies["author_karma"] == Tally()
+    assert joined.stats["author_karma"] == GateStats()
 
 
 def test_joining_works_on_nothing() -> None:
     joined = sift_in_two_steps(frame_of(), CHEAP_GATES, SUBREDDIT_GATES + AUTHOR_GATES)
 
     assert len(joined.decisions) == 0
-    assert list(joined.tallies) == NAMES[:7]
+    assert list(joined.stats) == NAMES[:7]
 
 
 def test_rejections_have_who_by_what_and_against_which_threshold() -> None:
     frame = frame_of(row(reddit_id="t3_kept"), row(reddit_id="t3_gone", author_karma=3.0))
 
-    rejections = rejection_frame(frame, sift(frame, METADATA_GATES, settings(), {}))
+    rejections = rejection_frame(frame, apply_gates(frame, METADATA_GATES, settings(), {}))
 
     assert rejections.index.tolist() == [1]
     found = rejections.iloc[0].to_dict()
@@ -609,7 +603,7 @@ def test_rejections_have_who_by_what_and_against_which_threshold() -> None:
 def test_observed_values_hold_the_gates_met_and_no_later_ones(place: int) -> None:
     frame = one_for_each_gate()
 
-    rejections = rejection_frame(frame, sift(frame, GATES, ALL_ON, {})).set_index("gate")
+    rejections = rejection_frame(frame, apply_gates(frame, GATES, ALL_ON, {})).set_index("gate")
 
     values = rejections.at[NAMES[place], "observed_values"]
     assert list(values) == NAMES[: place + 1]
@@ -620,7 +614,7 @@ def test_observed_values_hold_the_gates_met_and_no_later_ones(place: int) -> Non
 def test_an_unknown_value_is_none_among_the_observed_values() -> None:
     frame = frame_of(row(upvote_ratio=UNKNOWN, over_18=None, author_karma=1.0))
 
-    rejections = rejection_frame(frame, sift(frame, METADATA_GATES, settings(), {}))
+    rejections = rejection_frame(frame, apply_gates(frame, METADATA_GATES, settings(), {}))
 
     values = rejections["observed_values"].iloc[0]
     assert (values["upvote_ratio"], values["nsfw"], values["author_karma"]) == (None, None, 1.0)
@@ -630,7 +624,7 @@ def test_an_unknown_value_is_none_among_the_observed_values() -> None:
 def test_a_rejection_in_the_ranking_is_of_stage_rank_and_has_the_values_of_both_stages() -> None:
     frame = frame_of(row(score=0.0))
 
-    rejections = rejection_frame(frame, sift(frame, REJUDGING_GATES + RANK_GATES, settings(), {}))
+    rejections = rejection_frame(frame, apply_gates(frame, REJUDGING_GATES + RANK_GATES, settings(), {}))
 
     assert rejections["stage"].tolist() == ["rank"]
     assert list(rejections["observed_values"].iloc[0]) == NAMES[1:9]
@@ -638,7 +632,7 @@ def test_a_rejection_in_the_ranking_is_of_stage_rank_and_has_the_values_of_both_
 
 @pytest.mark.parametrize("frame", [frame_of(), frame_of(row())])
 def test_where_nothing_is_rejected_there_are_no_rejections(frame: pd.DataFrame) -> None:
-    rejections = rejection_frame(frame, sift(frame, GATES, settings(), {}))
+    rejections = rejection_frame(frame, apply_gates(frame, GATES, settings(), {}))
 
     assert len(rejections) == 0
     assert "observed_values" in rejections.columns
@@ -737,9 +731,9 @@ def laws(claim: Callable[..., None]) -> Callable[..., None]:
 def test_what_is_kept_and_what_is_rejected_is_all_there_is(
     frame: pd.DataFrame, in_force: Settings, policy: dict[str, str]
 ) -> None:
-    sifted = sift(frame, GATES, in_force, policy)
+    sifted = apply_gates(frame, GATES, in_force, policy)
 
-    tallies = [sifted.tallies[name] for name in NAMES]
+    tallies = [sifted.stats[name] for name in NAMES]
     assert tallies[0].evaluated == len(frame)
     for tally, following in zip(tallies, [*tallies[1:], None], strict=True):
         assert tally.kept + tally.rejected == tally.evaluated
@@ -755,7 +749,7 @@ def test_sifting_keeps_the_order_and_does_not_touch_its_input(
 ) -> None:
     before = frame.copy(deep=True)
 
-    sifted = sift(frame, GATES, in_force, policy)
+    sifted = apply_gates(frame, GATES, in_force, policy)
 
     assert_frame_equal(frame, before)
     assert sifted.decisions.index.equals(frame.index)
@@ -768,10 +762,10 @@ def test_sifting_keeps_the_order_and_does_not_touch_its_input(
 def test_a_document_is_judged_the_same_alone_and_among_others(
     frame: pd.DataFrame, in_force: Settings, policy: dict[str, str]
 ) -> None:
-    together = sift(frame, GATES, in_force, policy).decisions
+    together = apply_gates(frame, GATES, in_force, policy).decisions
 
     for place in range(len(frame)):
-        alone = sift(frame.iloc[[place]], GATES, in_force, policy).decisions
+        alone = apply_gates(frame.iloc[[place]], GATES, in_force, policy).decisions
         assert_frame_equal(alone, together.iloc[[place]])
 
 
@@ -779,6 +773,6 @@ def test_a_document_is_judged_the_same_alone_and_among_others(
 def test_a_kept_document_meets_no_gate_that_rejects_it(
     frame: pd.DataFrame, in_force: Settings, policy: dict[str, str]
 ) -> None:
-    kept = frame[sift(frame, GATES, in_force, policy).kept]
+    kept = frame[apply_gates(frame, GATES, in_force, policy).kept]
 
     assert all(judge(gate, kept, in_force, policy).kept.all() for gate in GATES)

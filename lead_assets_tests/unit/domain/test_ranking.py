@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lead_assets.domain.ranking import (
+from lead_assets.domain.reposts import find_reposts
+from lead_assets.domain.scoring import (
     Weights,
     asking_phrases,
     centroid,
@@ -14,7 +15,6 @@ from lead_assets.domain.ranking import (
     document_text,
     fuse,
     lexical,
-    near_duplicates,
     relevance,
     telling_phrases,
     text_hash,
@@ -40,7 +40,7 @@ def duplicates(*documents: tuple[str, str | None, str]) -> list[str | None]:
     found = pd.DataFrame(documents, columns=["id", "author", "text"]).astype(object)
     features = [text_features(*text.split("\n\n", 1)) for text in found["text"]]
     frame = pd.DataFrame(features, columns=list(FEATURES)).assign(reddit_id=found["id"], author=found["author"])
-    return near_duplicates(frame).tolist()
+    return find_reposts(frame).tolist()
 
 
 def test_a_document_is_its_title_and_its_body() -> None:
@@ -185,4 +185,4 @@ def test_empty_texts_are_never_duplicates() -> None:
 
 def test_duplicates_keep_their_index() -> None:
     frame = pd.DataFrame([text_features("x", "y")], columns=list(FEATURES), index=[7])
-    assert near_duplicates(frame.assign(reddit_id="t3_a", author=None)).index.tolist() == [7]
+    assert find_reposts(frame.assign(reddit_id="t3_a", author=None)).index.tolist() == [7]

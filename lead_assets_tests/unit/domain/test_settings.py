@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lead_assets.defs.resources import Environment, RunSettings
+from lead_assets.config.environment import Environment
+from lead_assets.defs.resources import RunSettings
 from lead_assets.domain.errors import InvalidInput, SettingInvalid
 from lead_assets.domain.settings import DEFAULT, NAMES, Layer, Resolved, Settings, resolve
 
@@ -179,7 +180,7 @@ def test_a_run_lays_environment_campaign_file_and_run_config_in_this_order(
     (tmp_path / "shop.yaml").write_text("\n".join(lines))
     run_config = set_to(name, 2) if highest >= 2 else {}
 
-    brief = RunSettings(**run_config).brief("shop")
+    brief = RunSettings(**run_config).resolve("shop")
 
     expected = set_to(name, highest)[name] if highest >= 0 else DEFAULTS[name]
     assert value_of(brief.resolved, name) == expected

@@ -6,7 +6,7 @@ from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import text_frame
 from lead_assets.domain.cues import ASKING, asking_cue, selling_cue
 from lead_assets.domain.keywords import KeywordMatcher
-from lead_assets.domain.ranking import near_duplicates
+from lead_assets.domain.reposts import find_reposts
 from lead_assets.domain.text_features import FEATURES, text_features
 
 
@@ -58,4 +58,4 @@ def test_two_people_who_say_the_same_few_words_under_one_post_are_two() -> None:
     )
     texts = pd.DataFrame({"kind": ["comment"] * 2, "title": [title] * 2, "body": ["Try a CRM."] * 2})
     frame = text_frame(texts, CAMPAIGN)[list(FEATURES)].assign(reddit_id=["t1_a", "t1_b"], author=["ann", "bob"])
-    assert near_duplicates(frame).tolist() == [None, None]
+    assert find_reposts(frame).tolist() == [None, None]

@@ -3,9 +3,6 @@
 import csv
 import resource
 import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -237,25 +234,6 @@ def test_an_interrupted_second_block_keeps_the_rows_of_the_first(tmp_path: Path)
         add_until(rank, RuntimeError("boom"))
 
     assert [row["reddit_id"] for row in read(rank.path)] == ["t3_0", "t3_1", "t3_2"]
-
-
-def test_a_killed_run_leaves_the_last_whole_file(tmp_path: Path) -> None:
-    with RejectionLog(tmp_path, "shop", "run-1") as log:
-        log.add([rejection(1)])
-    program = f"""
-        import os, signal
-        from pathlib import Path
-        from lead_assets.storage.rejection_csv import RejectionLog
-        with RejectionLog(Path({str(tmp_path)!r}), "shop", "run-1") as log:
-            for number in range(1000):
-                log.add([{{"campaign_id": "shop", "reddit_id": f"t3_{{number}}", "title": "x" * 1000}}])
-            os.kill(os.getpid(), signal.SIGKILL)
-    """
-
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False, timeout=60)
-
-    assert done.returncode == -signal.SIGKILL
-    assert [row["reddit_id"] for row in read(log.path)] == ["t3_1"]
 
 
 def test_while_a_block_is_open_readers_see_the_last_whole_file(tmp_path: Path) -> None:

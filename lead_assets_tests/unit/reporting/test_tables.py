@@ -4,7 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from lead_assets.defs.metadata.tables import MAX_TABLE_ROWS, rejection_table, table
+from lead_assets.defs.metadata.tables import MAX_TABLE_ROWS, table
+from lead_assets.domain.funnel import rejection_examples
 
 
 def test_a_table_is_cut_at_fifty_rows() -> None:
@@ -50,7 +51,7 @@ def test_rejections_are_shown_without_texts_and_authors() -> None:
         "reddit_id": "t3_a",
         "url": "https://x.example",
     }
-    made = rejection_table([rejected | {"title": "A private matter", "author": "ada"}])
+    made = table(rejection_examples([rejected | {"title": "A private matter", "author": "ada"}]))
 
     assert isinstance(made, dg.TableMetadataValue)
     assert list(made.records[0].data) == ["gate", "observed", "threshold", "reddit_id", "link"]

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
-from lead_assets.models.rules_extractor import Extractor, RulesExtractor
+from lead_assets.models.protocols import Extractor
+from lead_assets.models.rules_extractor import RulesExtractor
 
 CRM = "A simple CRM for small businesses and freelancers: contact management, follow-up reminders."
 HOSTING = "Managed web hosting for small sites and shops: WordPress, backups, mail."

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import EmbeddingFailed
-from lead_assets.models.local_embedder import Embedded, Embedder
 from lead_assets.models.openai import endpoint as openai_endpoint
-from lead_assets.models.openai.address import Address
 from lead_assets.models.openai.embedder import OpenAIEmbedder
 from lead_assets.models.openai.endpoint import Endpoint
 from lead_assets.models.openai.tokens import at_most, count_tokens, grouped, without_middle
 from lead_assets.models.openai.usage import Usage
+from lead_assets.models.protocols import Embedded, Embedder
 from lead_assets_tests.stand_ins.openai_server import EMBEDDINGS, Fault, StandIn, faults
 
 SMALL = "text-embedding-3-small"

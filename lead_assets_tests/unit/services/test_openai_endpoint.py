@@ -4,17 +4,16 @@ import _thread
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from lead_assets.config.addresses import OPENAI_URL, Address, address_in
 from lead_assets.domain.errors import EndpointUnavailable, SettingInvalid
 from lead_assets.domain.prices import Price, parse_prices, price_of
 from lead_assets.models.openai import endpoint as openai_endpoint
-from lead_assets.models.openai.address import OPENAI_URL, Address, address_in
 from lead_assets.models.openai.concurrency import results
-from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received, retry_after_seconds
+from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received
 from lead_assets.models.openai.usage import Budget, Tokens, Usage
 from lead_assets_tests.stand_ins.openai_server import EMBEDDINGS, Fault, StandIn, faults
 
@@ -84,8 +83,7 @@ def test_a_rate_limit_is_waited_for_as_long_as_asked_but_not_for_ever(server: St
 
 def test_the_wait_that_is_asked_for_is_kept_and_shared_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = endpoint("http://127.0.0.1:1/v1")
-    failure = openai_endpoint._Failure("HTTP 429", retry_after=8.0, is_rate_limit=True)
-    waits = {asked._seconds_to_wait(failure, 1) for _ in range(50)}
+    waits = {asked._policy.wait_seconds(1, 8.0) for _ in range(50)}
     assert min(waits) >= 8.0
     assert len(waits) > 1  # not all at the same moment
     asked._paused_until = openai_endpoint.time.monotonic() + 30
@@ -144,22 +142,6 @@ def test_a_key_in_the_server_s_own_words_is_replaced(server: StandIn) -> None:
     server.fail(EMBEDDINGS, faults.refused_input(f"bad request by {KEY}"))
     with pytest.raises(InputRefused, match=r"bad request by \[key\]"):
         ask(endpoint(server.url))
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "2"}, 2.0),
-        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-        ({"retry-after": "Thu, 01 Jan 2026 00:00:30 GMT"}, 30.0),
-        ({"retry-after": "Wed, 31 Dec 2025 00:00:00 GMT"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "-1"}, None),
-        ({}, None),
-    ],
-)
-def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after_seconds(headers, datetime(2026, 1, 1, tzinfo=UTC)) == seconds
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import EndpointUnavailable, ExtractionFailed, SettingInvalid
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.domain.prices import Price
 from lead_assets.models.openai import endpoint as openai_endpoint
 from lead_assets.models.openai import prompt as openai_prompt
-from lead_assets.models.openai.address import Address
 from lead_assets.models.openai.endpoint import Endpoint
 from lead_assets.models.openai.extractor import OpenAIExtractor
 from lead_assets.models.openai.formats import Known
 from lead_assets.models.openai.usage import Usage
-from lead_assets.models.rules_extractor import Extractor, Outcome
+from lead_assets.models.protocols import Extractor, Outcome
 from lead_assets_tests.stand_ins.openai_server import CHAT, Fault, StandIn, faults
 from lead_assets_tests.stand_ins.openai_server.answers import extraction, shown_document
 

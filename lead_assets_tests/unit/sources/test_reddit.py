@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from asyncprawcore.sessions import FiniteRetryStrategy
 
+from lead_assets.config.environment import RedditCredentials
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, to_frame
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
@@ -17,8 +18,8 @@ from lead_assets.domain.progress import QueryProgress, StoredDocument, Subreddit
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.sources.base import Batch, SourceCounts
 from lead_assets.sources.reddit import pace as pace_module
-from lead_assets.sources.reddit.client import RedditClient, RedditCredentials
-from lead_assets.sources.reddit.source import Reading, RedditSource
+from lead_assets.sources.reddit.client import RedditClient
+from lead_assets.sources.reddit.source import CrawlOptions, RedditSource
 from lead_assets_tests.stand_ins.reddit_server import Corpus, Fault, RedditServer
 from lead_assets_tests.stand_ins.reddit_server.answers import Answer, answer, refusal
 
@@ -151,7 +152,7 @@ class World:
             retry_seconds=retry_seconds,
             timeout_seconds=changed.pop("timeout_seconds", 5),
         )
-        reading = Reading("gates", comment_requests, changed.pop("hot_posts", False))
+        reading = CrawlOptions("gates", comment_requests, changed.pop("hot_posts", False))
         assert not changed, f"no such option: {changed}"
         self.opened.append(RedditSource(client, self.memory, reading))
         return self.opened[-1]

@@ -6,18 +6,11 @@ again.
 """
 
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import dagster as dg
-
-from lead_assets.defs.assets.index import repair
-from lead_assets.defs.campaign_asset import told_in_one_sentence
-from lead_assets.defs.resources import RedditOpener
 from lead_assets.domain.removal import author_left
-from lead_assets.pipeline.timing import Progress
+from lead_assets.pipeline.index import repair
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.things import IDS_PER_REQUEST, fetch
@@ -54,7 +47,7 @@ def sweep(
     index: SearchIndex,
     client: RedditClient,
     rejection_logs: Path,
-    say: Callable[[str], object] = lambda _: None,
+    on_progress: Callable[[str], object] = lambda _: None,
 ) -> Swept:
     """Ask Reddit for all that is stored, and remove from every store what is deleted or removed there.
 
@@ -64,17 +57,17 @@ def sweep(
     """
     swept = Swept()
     database.check()
-    _find_gone(database, client, swept, say)
+    _find_gone(database, client, swept, on_progress)
     swept.requests = client.counts.requests
     with database.connect() as connection:
         campaign_ids = campaigns_with_deleted(connection)
     for campaign_id in campaign_ids:
-        _remove_from(database, index, campaign_id, swept, say)
+        _remove_from(database, index, campaign_id, swept, on_progress)
     _remove_from_files(database, rejection_logs, swept)
     return swept
 
 
-def _find_gone(database: Database, client: RedditClient, swept: Swept, say: Callable[[str], object]) -> None:
+def _find_gone(database: Database, client: RedditClient, swept: Swept, on_progress: Callable[[str], object]) -> None:
     """Put what is gone on the list, a request at a time, so that nothing is asked twice for nothing."""
     with database.connect() as connection:
         stored = list(stored_documents(connection))
@@ -88,13 +81,13 @@ def _find_gone(database: Database, client: RedditClient, swept: Swept, say: Call
             remember_deleted(connection, gone)
         swept.checked += len(named)
         swept.gone += len(gone)
-        say(f"{swept.checked:,} of {len(unlisted):,} documents checked, {swept.gone:,} gone")
+        on_progress(f"{swept.checked:,} of {len(unlisted):,} documents checked, {swept.gone:,} gone")
 
 
 def _remove_from(
-    database: Database, index: SearchIndex, campaign_id: str, swept: Swept, say: Callable[[str], object]
+    database: Database, index: SearchIndex, campaign_id: str, swept: Swept, on_progress: Callable[[str], object]
 ) -> None:
-    with database.campaign(campaign_id, say) as session:
+    with database.campaign(campaign_id, on_progress) as session:
         with session.transaction() as connection:
             reddit_ids = deleted_of_campaign(connection, campaign_id)
         collection = index.ensure()
@@ -103,7 +96,7 @@ def _remove_from(
             swept.add_rows(purge_deleted(connection, campaign_id).rows)
         with session.transaction() as connection:
             # Comments whose post went have another text now.
-            repair(connection, index, collection, campaign_id, say)
+            repair(connection, index, collection, campaign_id, on_progress)
 
 
 def _remove_from_files(database: Database, rejection_logs: Path, swept: Swept) -> None:
@@ -111,23 +104,3 @@ def _remove_from_files(database: Database, rejection_logs: Path, swept: Swept) -
         with database.connect() as connection:
             gone = read_deleted(connection, sorted(reddit_ids))
         swept.removed_csv_rows += remove_rejections(rejection_logs, campaign_id, gone)
-
-
-@dg.op(
-    description=(
-        "Asks Reddit, a hundred documents a request, for all that is stored, and removes what is deleted or removed "
-        "there from PostgreSQL, Typesense, the vectors and the CSV files. The ids stay on the list deleted_documents, "
-        "so that no source brings them back."
-    )
-)
-def sweep_deletions(
-    context: dg.OpExecutionContext,
-    database: dg.ResourceParam[Database],
-    search_index: dg.ResourceParam[SearchIndex],
-    reddit_opener: dg.ResourceParam[RedditOpener],
-    rejection_logs: dg.ResourceParam[Path],
-) -> dict[str, Any]:
-    with told_in_one_sentence(), closing(reddit_opener(database, context.log.info)) as client:
-        swept = asdict(sweep(database, search_index, client, rejection_logs, Progress(context.log.info).at))
-    context.add_output_metadata(swept)
-    return swept

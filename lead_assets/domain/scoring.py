@@ -1,11 +1,12 @@
-"""Ranking: the components of a document's score, how they are fused, and which documents are the same.
+"""Scoring: the components of a document's score, and how they are fused.
 
 What belongs here: arithmetic over vectors and columns, and the phrasings that are embedded. What does not: embedding
-itself and text search (``services``), and gates (``gates``).
+itself (``models``), text search (``search``), reposts (``reposts``) and gates (``gates``).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -38,14 +39,6 @@ difference of the two cosines hardly ever leaves this range."""
 
 FUSED_SHARE = 0.75
 """The fused score's exponent in ``relevance``; the extractor's confidence has the rest."""
-
-MIN_SHARED_CHARACTERS = 80
-"""Texts of different or unknown authors are one only from so many characters on (about 15 English words; characters,
-because not all scripts part words): two people may both ask "What CRM do you use?"."""
-MIN_OWN_CHARACTERS = 15
-"""Texts of one author are one from so many characters on."""
-MIN_BODY_CHARACTERS = 120
-"""Posts of one author with different titles are one where they share a body of so many characters."""
 
 
 def document_text(title: str, body: str) -> str:
@@ -135,26 +128,47 @@ class Weights(BaseModel):
         return self
 
 
+@dataclass(frozen=True)
+class Component:
+    """One part of the fused score: a column of frames and of the table ``candidates``.
+
+    ``scaled`` maps the column's values to 0..1; ``weight`` says how much of that is added, which may be less than 0.
+    """
+
+    name: str
+    label: str
+    scaled: Callable[["pd.Series[float]"], "pd.Series[float]"]
+    weight: Callable[[Weights], float]
+
+
+def _clipped(values: "pd.Series[float]") -> "pd.Series[float]":
+    """Within 0..1: a negative cosine counts as 0."""
+    return values.clip(0.0, 1.0)
+
+
+def _intent_scaled(values: "pd.Series[float]") -> "pd.Series[float]":
+    """From ±``INTENT_RANGE`` to 0..1."""
+    return (values / (2 * INTENT_RANGE) + 0.5).clip(0.0, 1.0)
+
+
+COMPONENTS: tuple[Component, ...] = (
+    Component("cosine_similarity", "cosine", _clipped, lambda weights: weights.cosine),
+    Component("product_similarity", "product", _clipped, lambda weights: weights.product),
+    Component("lexical", "lexical", _clipped, lambda weights: weights.lexical),
+    Component("intent_similarity", "intent", _intent_scaled, lambda weights: weights.intent),
+    Component("asking_cue", "asks", _clipped, lambda weights: weights.asking),
+    Component("selling_cue", "sells", _clipped, lambda weights: -weights.selling),
+)
+"""The components, declared once: what computes, stores, shows and explains them goes through this table."""
+
+
 def contributions(frame: pd.DataFrame, weights: Weights) -> pd.DataFrame:
     """What each component adds to the fused score before clipping: one column per component, rows as in ``frame``.
 
-    ``frame`` has the columns ``cosine_similarity`` and ``product_similarity`` (-1..1), ``lexical`` (0..1),
-    ``intent_similarity`` (the difference of two cosines), ``asking_cue`` and ``selling_cue`` (0..1). A negative cosine
-    counts as 0, and intent is scaled from ±``INTENT_RANGE`` to 0..1. An unknown component (NaN) makes its
-    contribution NaN.
+    An unknown component (NaN) makes its contribution NaN.
     """
-    intent = (frame["intent_similarity"] / (2 * INTENT_RANGE) + 0.5).clip(0.0, 1.0)
-    return pd.DataFrame(
-        {
-            "cosine_similarity": weights.cosine * frame["cosine_similarity"].clip(0.0, 1.0),
-            "product_similarity": weights.product * frame["product_similarity"].clip(0.0, 1.0),
-            "lexical": weights.lexical * frame["lexical"].clip(0.0, 1.0),
-            "intent_similarity": weights.intent * intent,
-            "asking_cue": weights.asking * frame["asking_cue"].clip(0.0, 1.0),
-            "selling_cue": -weights.selling * frame["selling_cue"].clip(0.0, 1.0),
-        },
-        index=frame.index,
-    )
+    added = {each.name: each.weight(weights) * each.scaled(frame[each.name]) for each in COMPONENTS}
+    return pd.DataFrame(added, index=frame.index)
 
 
 def fuse(frame: pd.DataFrame, weights: Weights) -> pd.Series:
@@ -173,38 +187,3 @@ def relevance(fused: ArrayLike, confidence: ArrayLike) -> NDArray[np.float64]:
     """
     scores, sureness = np.asarray(fused, dtype=np.float64), np.asarray(confidence, dtype=np.float64)
     return np.clip(scores, 0.0, 1.0) ** FUSED_SHARE * np.clip(sureness, 0.0, 1.0) ** (1.0 - FUSED_SHARE)
-
-
-def near_duplicates(frame: pd.DataFrame) -> pd.Series:
-    """For each document the id of the earlier one that it repeats, else None; indexed as ``frame``.
-
-    ``frame`` has ``reddit_id``, ``author`` (None where unknown) and, of the ``text_features``, ``title_key``,
-    ``body_key``, ``characters`` and ``body_characters``; the preferred document of a group comes first (the caller
-    sorts). Two are the same when they differ only in case, punctuation, white space and cross-post notes and are long
-    enough not to agree by accident (shorter ones count for one author); posts of one author are also the same where
-    they share a long body.
-    """
-    columns = ("reddit_id", "author", "title_key", "body_key", "characters", "body_characters")
-    first: dict[tuple[str, str, str], str] = {}
-    found: list[str | None] = []
-    for fullname, author, *text in zip(*(frame[name].tolist() for name in columns), strict=True):
-        keys = _identities(author if isinstance(author, str) else "", *text)
-        canonical = next((first[key] for key in keys if key in first), fullname)
-        for key in keys:
-            first.setdefault(key, canonical)
-        found.append(None if canonical == fullname else canonical)
-    return pd.Series(found, index=frame.index, dtype=object, name="duplicate_of")
-
-
-def _identities(
-    author: str, title: str, body: str, characters: int, body_characters: int
-) -> list[tuple[str, str, str]]:
-    """What makes a document the same as another: any of these in common."""
-    keys: list[tuple[str, str, str]] = []
-    if characters >= MIN_SHARED_CHARACTERS:
-        keys.append(("", title, body))
-    if author and characters >= MIN_OWN_CHARACTERS:
-        keys.append((author, title, body))
-    if author and body_characters >= MIN_BODY_CHARACTERS:
-        keys.append((author, "", body))
-    return keys

