@@ -25,7 +25,8 @@ from rich.table import Table
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.cues import asking_cue, selling_cue
 from lead_assets.domain.evaluation import Golden, Metrics, measure
-from lead_assets.domain.keywords import Keyword, fold
+from lead_assets.domain.keywords import searches_of
+from lead_assets.domain.keywords.visible_text import fold
 from lead_assets.domain.scoring import (
     INTENT_RANGE,
     TEXT_MATCH_TOKEN,
@@ -76,7 +77,7 @@ def load(path: Path, embedder: LocalEmbedder) -> Corpus:
     archive = ArchiveSource(path.with_name(f"{path.stem}.ndjson.zst"))
     found = [doc for batch in archive.search(campaign) for doc in batch.documents if doc.reddit_id in wanted]
     documents = list({document.reddit_id: document for document in found}.values())
-    plain = [Keyword(keyword).plain for keyword in golden.keywords]
+    plain = searches_of(golden.keywords)
     vectors = embedder.embed([document_text(document.title, document.body) for document in documents])
     keywords = embedder.embed(plain)
     asking = centroid(embedder.embed(asking_phrases(plain, golden.product)))

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from lead_assets.domain.document import Document
 from lead_assets.domain.gate_catalog import GATES
-from lead_assets.domain.keywords import Keyword, KeywordMatcher
+from lead_assets.domain.keywords import DEFAULT_LANGUAGE, Keyword, KeywordMatcher, languages
 
 CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Partition keys must also be names of sensors, which allow no hyphen."""
@@ -31,12 +31,17 @@ def _is_cron(line: str) -> bool:
         return False
 
 
-def _has_words(keyword: str) -> str:
-    if not Keyword(keyword).terms:
-        raise ValueError(f"{keyword!r} has no word in it; write at least one letter or digit")
-    if keyword.count('"') % 2:
-        raise ValueError(f"{keyword!r} has an unclosed double quote; close it or take it out")
+def _is_understood(keyword: str) -> str:
+    Keyword(keyword)
     return keyword
+
+
+def _is_a_language(name: str) -> str:
+    if name != DEFAULT_LANGUAGE and name not in languages():
+        raise ValueError(
+            f"{name!r} is not a language whose word endings are known. Write one of {', '.join(languages())}"
+        )
+    return name
 
 
 def _without_prefix(name: object) -> object:
@@ -49,7 +54,7 @@ def _unique(values: list[str]) -> list[str]:
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 KeywordText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(_has_words)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(_is_understood)
 ]
 RedditName = Annotated[str, BeforeValidator(_without_prefix), StringConstraints(pattern=r"^[\w-]{2,24}$")]
 
@@ -73,13 +78,19 @@ class Archive(_Part):
 
 
 class Campaign(_Part):
-    """A validated campaign. ``settings`` are checked when they are laid over the other layers."""
+    """A validated campaign. ``settings`` are checked when they are laid over the other layers.
+
+    A document must match one of ``keywords`` and each of ``all_of``. ``language`` decides which words are the same but
+    for their endings.
+    """
 
     id: Annotated[str, StringConstraints(pattern=rf"^{CAMPAIGN_ID.pattern}$")]
     name: Text
     product: Text
     keywords: Annotated[list[KeywordText], Field(min_length=1, max_length=100), AfterValidator(_unique)]
+    all_of: Annotated[list[KeywordText], Field(max_length=100), AfterValidator(_unique)] = []
     negative_keywords: Annotated[list[KeywordText], Field(max_length=100), AfterValidator(_unique)] = []
+    language: Annotated[str, StringConstraints(to_lower=True), AfterValidator(_is_a_language)] = DEFAULT_LANGUAGE
     subreddits: Subreddits = Subreddits()
     exclude_authors: list[RedditName] = []
     source: SourceName = "reddit"
@@ -119,7 +130,7 @@ class Campaign(_Part):
     @cached_property
     def keyword_matcher(self) -> KeywordMatcher:
         """Matches texts against the campaign's keywords."""
-        return KeywordMatcher(self.keywords, self.negative_keywords)
+        return KeywordMatcher(self.keywords, self.negative_keywords, self.all_of, self.language)
 
     @cached_property
     def included_subreddits(self) -> frozenset[str]:
@@ -136,9 +147,13 @@ class Campaign(_Part):
         """Case-folded names."""
         return frozenset(name.casefold() for name in self.exclude_authors)
 
-    def matched_keywords(self, text: str) -> list[str]:
-        """The campaign's keywords in ``text``; empty also where a negative keyword occurs."""
-        return self.keyword_matcher.matches(text)
+    def keywords_in(self, document: Document) -> tuple[str, ...]:
+        """The campaign's keywords in what the document's author wrote; none where ``rules_out`` says so."""
+        return tuple(self.matched_keywords(document.own_text, document.own_title))
+
+    def matched_keywords(self, text: str, title: str = "") -> list[str]:
+        """The campaign's keywords in ``text``, of which ``title`` is a part; none where ``rules_out`` says so."""
+        return self.keyword_matcher.matches(text, title)
 
     def wants(self, document: Document) -> bool:
         """Whether kind, subreddit and author are among those the campaign looks at."""
@@ -154,9 +169,9 @@ class Campaign(_Part):
             and (author or "").casefold() not in self.excluded_author_names
         )
 
-    def rules_out(self, text: str) -> bool:
-        """Whether a negative keyword occurs in ``text``."""
-        return self.keyword_matcher.rules_out(text)
+    def rules_out(self, text: str, title: str = "") -> bool:
+        """Whether a negative keyword occurs in ``text``, or one of ``all_of`` does not."""
+        return self.keyword_matcher.rules_out(text, title)
 
 
 def end_of_day(day: date) -> datetime:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lead_assets.domain import frames
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.gates import GateOutcomes
+from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.reposts import find_reposts
 from lead_assets.domain.scoring import Weights, centroid, cosine, fuse, lexical
 from lead_assets.domain.text_features import FEATURES, text_features
@@ -47,8 +48,9 @@ def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for kind, title, body in zip(texts["kind"], texts["title"], texts["body"], strict=True):
         own = body if kind == "comment" else f"{title}\n\n{body}"
-        features = text_features("" if kind == "comment" else title, body)
-        rows.append((*features, float(len(campaign.matched_keywords(own))), campaign.rules_out(own)))
+        own_title = "" if kind == "comment" else title
+        matched, is_ruled_out = campaign.matched_keywords(own, own_title), campaign.rules_out(own, own_title)
+        rows.append((*text_features(own_title, body), float(len(matched)), is_ruled_out))
     return pd.DataFrame(rows, index=texts.index, columns=[*FEATURES, *MATCHES])
 
 
@@ -63,9 +65,10 @@ def component_frame(
     """``frame`` with a column per component and the fused score.
 
     ``frame`` has n documents with their ``FEATURES`` and ``MATCHES``; ``matrix`` their vectors, of shape
-    (n, dimension); ``matches`` is Typesense's text match of shape (n, keywords).
+    (n, dimension); ``matches`` is Typesense's text match of shape (n, searches), a column for each of the campaign's
+    ``searches_of`` its keywords.
     """
-    tokens = np.array([len(keyword.replace('"', " ").split()) for keyword in campaign.keywords], dtype=float)
+    tokens = np.array([len(search.split()) for search in searches_of(campaign.keywords)], dtype=float)
     components = frame.assign(
         cosine_similarity=cosine(matrix, meaning.keywords),
         product_similarity=cosine(matrix, meaning.product),

@@ -74,6 +74,11 @@ class Document:
         return _own_text(self.kind, self.title, self.body)
 
     @property
+    def own_title(self) -> str:
+        """The title that its author wrote: a comment has none."""
+        return "" if self.kind == "comment" else self.title
+
+    @property
     def text_hash(self) -> str:
         """Hash of the text that is indexed, embedded and read."""
         return text_hash(document_text(self.title, self.body))

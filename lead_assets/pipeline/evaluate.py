@@ -22,7 +22,7 @@ from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import EvaluationFailed, LeadAssetsError, RunInterrupted
 from lead_assets.domain.evaluation import Golden, Metrics, measure, recall_by_step
 from lead_assets.domain.gate_catalog import METADATA_GATES, RANK_GATES
-from lead_assets.domain.keywords import Keyword
+from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.scoring import asking_phrases, telling_phrases, text_hash
 from lead_assets.domain.settings import Layer, resolve
 from lead_assets.pipeline import crawl, embed, rank
@@ -179,7 +179,7 @@ def _measured(file: GoldenFile, campaign_id: str, connection: sa.Connection, ind
 
 def _references(golden: Golden, campaign_id: str, frame: pd.DataFrame, index: SearchIndex) -> dict[str, Metrics]:
     """Simple rankings of the same documents, before the ranking's gates; ties in the order of fullnames."""
-    plain = [Keyword(keyword).plain for keyword in golden.keywords]
+    plain = searches_of(golden.keywords)
     ids = frame["reddit_id"].tolist()
     text_match = index.text_match(campaign_id, ids, [" ".join(plain)])[:, 0]
     cosine = frame["cosine_similarity"].to_numpy(dtype=float)
@@ -212,6 +212,6 @@ def _lost_at(file: GoldenFile, campaign_id: str, connection: sa.Connection, fram
 
 def _phrase_hashes(golden: Golden) -> list[str]:
     """Hashes of the phrases that the ranking embeds for a campaign."""
-    plain = [Keyword(keyword).plain for keyword in golden.keywords]
+    plain = searches_of(golden.keywords)
     phrases = [*plain, golden.product, *asking_phrases(plain, golden.product), *telling_phrases(plain, golden.product)]
     return [text_hash(phrase) for phrase in phrases]

@@ -22,7 +22,7 @@ from lead_assets.domain.frames import to_rows
 from lead_assets.domain.funnel import funnel_steps, rejection_examples
 from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES, rejection_frame
 from lead_assets.domain.gates import GateOutcomes, GateStats, apply_gates, offenders
-from lead_assets.domain.keywords import Keyword
+from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.scoring import COMPONENTS, asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.text_features import FEATURES
@@ -192,7 +192,7 @@ def rank(
         rows = documents["text_hash"].map({digest: row for row, digest in enumerate(hashes)})
         is_ready = indexed & rows.notna()
         ready, places = documents[is_ready].reset_index(drop=True), rows[is_ready].astype(int)
-        searches = [Keyword(keyword).plain for keyword in campaign.keywords]
+        searches = searches_of(campaign.keywords)
         matches = index.text_match(campaign.id, ready["reddit_id"].tolist(), searches)
     with phases.measured("embed_phrases"):
         meaning = meaning_of(

@@ -19,7 +19,6 @@ import zstandard
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.errors import SourceFailed, SourceNotFound
-from lead_assets.domain.plain_text import unescaped
 from lead_assets.domain.removal import is_gone
 from lead_assets.sources.base import Batch, SourceCounts
 
@@ -141,21 +140,21 @@ class ArchiveSource:
 
     def _match(self, number: int, thing: Mapping[str, object], campaign: Campaign) -> Document | None:
         # Most records match nothing: ask that of the raw text before a document is made of it.
-        if not campaign.matched_keywords(_raw_text(thing)):
-            return None
-        if is_gone(thing):
-            self.counts.deleted += 1
+        if not campaign.keyword_matcher.may_match(_raw_text(thing)):
             return None
         try:
             document = from_reddit(thing, self.name)
         except MalformedDocument as error:
             self.counts.add_malformed(f"line {number}", str(error))
             return None
-        keywords = campaign.matched_keywords(document.own_text) if campaign.wants(document) else []
+        keywords = campaign.keywords_in(document) if campaign.wants(document) else ()
         if not keywords:
             return None
+        if is_gone(thing):
+            self.counts.deleted += 1
+            return None
         self.counts.matched += 1
-        return replace(document, matched_keywords=tuple(keywords))
+        return replace(document, matched_keywords=keywords)
 
 
 class _WithEnd:
@@ -212,5 +211,4 @@ def _is_file(path: Path) -> bool:
 
 def _raw_text(thing: Mapping[str, object]) -> str:
     parts = [part for key in ("title", "selftext", "body") if isinstance(part := thing.get(key), str)]
-    text = "\n\n".join(parts)
-    return unescaped(text)
+    return "\n\n".join(parts)

@@ -211,11 +211,11 @@ def test_a_file_name_that_is_no_id_is_refused_with_the_rule(folder: Path, name: 
         ),
         (
             "name: Shop\nproduct: A shop.\nkeywords:\n  - shop\n  - '!!'\n",
-            "shop.yaml, line 5: keywords.1: '!!' has no word in it; write at least one letter or digit.",
+            "shop.yaml, line 5: keywords.1: '!!' has no word in it. Write at least one letter or digit.",
         ),
         (
             "name: Shop\nproduct: A shop.\nkeywords:\n\n  - '\"corner shop'\n",
-            "shop.yaml, line 5: keywords.0: '\"corner shop' has an unclosed double quote; close it or take it out.",
+            "shop.yaml, line 5: keywords.0: '\"corner shop' has an unclosed double quote. Close it or take it out.",
         ),
         (
             "name: Shop\nproduct: A shop.\nkeywords:\n  - shop\n  - 2026\n",

@@ -35,8 +35,8 @@ class Matcher:
             self._counts.add_malformed(where, str(error))
             return None
         wanted = self._campaign.wants(document)
-        keywords = self._campaign.matched_keywords(document.own_text) if wanted else []
+        keywords = self._campaign.keywords_in(document) if wanted else ()
         if not keywords:
             return None
         self._counts.matched += 1
-        return replace(document, matched_keywords=tuple(keywords))
+        return replace(document, matched_keywords=keywords)

@@ -10,14 +10,14 @@ from typing import Literal
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import SourceNotFound
-from lead_assets.domain.keywords import Keyword
+from lead_assets.domain.keywords import DEFAULT_LANGUAGE, REVISION, Alternative, Inflection, Keyword
 
 Kind = Literal["posts", "comments"]
 
-MAX_TEXT_CHARACTERS = 400
+MAX_TEXT_CHARACTERS = 800
 """Length of one query's text: long ones are slow there, and no limit is documented."""
-MAX_VARIED_WORDS = 3
-"""In longer keywords only one word at a time is asked for in its other number."""
+MAX_COMBINATIONS = 16
+"""Forms of two words are asked for together where they are no more."""
 _OPERATORS = frozenset({"or", "and", "not"})
 
 
@@ -31,6 +31,7 @@ class Query:
     kind: Kind
     subreddit: str
     keywords: tuple[str, ...]
+    language: str = DEFAULT_LANGUAGE
     listed: bool = False
 
     @property
@@ -44,7 +45,7 @@ class Query:
         asked = {"subreddit": self.subreddit, "sort": "desc"}
         if self.listed:
             return asked
-        return asked | {"query" if self.kind == "posts" else "body": search_text(self.keywords)}
+        return asked | {"query" if self.kind == "posts" else "body": search_text(self.keywords, self.language)}
 
     @property
     def label(self) -> str:
@@ -54,7 +55,7 @@ class Query:
 
     def digest(self, campaign: Campaign, gate_digest: str, until: datetime | None) -> str:
         """Hash of all that decides what it finds, what of that is handed on, and how it is judged."""
-        ruled_out = [campaign.negative_keywords, campaign.exclude_authors]
+        ruled_out = [campaign.negative_keywords, campaign.exclude_authors, campaign.all_of, campaign.language, REVISION]
         moment = until.isoformat() if until else None
         rendered = [self.kind, self.subreddit.casefold(), self.keywords, self.listed, ruled_out, gate_digest, moment]
         return hashlib.sha256(json.dumps(["arctic_shift", *rendered]).encode()).hexdigest()[:16]
@@ -80,14 +81,22 @@ def subreddits_of(campaign: Campaign) -> list[str]:
 
 
 def keyword_queries(campaign: Campaign, kind: Kind, subreddit: str) -> list[Query]:
-    """As few searches as hold all keywords."""
+    """As few searches as hold all keywords; a listing where search cannot find one of them."""
+    if not all(can_be_searched(keyword) for keyword in campaign.keywords):
+        return [listing(campaign, kind, subreddit)]
     groups: list[tuple[str, ...]] = []
     for keyword in campaign.keywords:
-        if groups and len(search_text((*groups[-1], keyword))) <= MAX_TEXT_CHARACTERS:
+        if groups and len(search_text((*groups[-1], keyword), campaign.language)) <= MAX_TEXT_CHARACTERS:
             groups[-1] = (*groups[-1], keyword)
         else:
             groups.append((keyword,))
-    return [Query(kind, subreddit, group) for group in groups]
+    return [Query(kind, subreddit, group, campaign.language) for group in groups]
+
+
+def can_be_searched(keyword: str) -> bool:
+    """Whether PostgreSQL finds ``keyword``: it looks words up that are parted by spaces, and knows no other signs."""
+    terms = [term for alternative in Keyword(keyword).alternatives for term in alternative.searchable]
+    return all(term.has_letters and not term.is_in_a_script_without_spaces for term in terms)
 
 
 def listing(campaign: Campaign, kind: Kind, subreddit: str) -> Query:
@@ -95,43 +104,36 @@ def listing(campaign: Campaign, kind: Kind, subreddit: str) -> Query:
     return Query(kind, subreddit, tuple(campaign.keywords), listed=True)
 
 
-def search_text(keywords: Sequence[str]) -> str:
+def search_text(keywords: Sequence[str], language: str = DEFAULT_LANGUAGE) -> str:
     """``keywords`` as PostgreSQL's ``websearch_to_tsquery`` reads them: OR binds weaker than words side by side.
 
-    Whether the server stems words is not documented, so each word is asked for in singular and plural. Negative
-    keywords are left to our own rule: a stemmed "not" would drop too much.
+    It finds all that our own rule matches, and more. Whether the server stems words is not documented, so English
+    words are asked for in all their forms, and of each keyword only the two longest words. What is excluded is left to
+    our own rule: a stemmed "not" would drop too much.
     """
-    return " OR ".join(itertools.chain.from_iterable(map(_alternatives, keywords)))
+    inflection = Inflection(language)
+    return " OR ".join(itertools.chain.from_iterable(_alternatives(keyword, inflection) for keyword in keywords))
 
 
-def _alternatives(keyword: str) -> list[str]:
-    terms = Keyword(keyword).terms
-    words = [word for term in terms for word in term]
-    return list(dict.fromkeys(_rendered(terms, chosen) for chosen in _numbers(words)))
+def _alternatives(keyword: str, inflection: Inflection) -> list[str]:
+    spellings = [each for alternative in Keyword(keyword).alternatives for each in alternative.spellings()]
+    words = [telling for each in spellings for telling in _telling_words(each)]
+    texts = [" ".join(map(_word, forms)) for each in words for forms in _forms(each, inflection)]
+    return list(dict.fromkeys(texts))
 
 
-def _numbers(words: Sequence[str]) -> list[tuple[str, ...]]:
-    """``words`` in singular and plural: all combinations of a few words, else as written and with one word changed."""
-    both = [(word, other_number(word)) for word in words]
-    if len(words) <= MAX_VARIED_WORDS:
-        return list(itertools.product(*both))
-    changed = [(*words[:place], other, *words[place + 1 :]) for place, (_, other) in enumerate(both)]
-    return [tuple(words), *changed]
+def _telling_words(alternative: Alternative) -> list[tuple[str, ...]]:
+    """The two longest words of an alternative that its longest terms have, for each spelling of these."""
+    terms = sorted(alternative.searchable, key=lambda term: len(term.written), reverse=True)[:2]
+    spellings = itertools.product(*(term.spellings() for term in terms))
+    return [tuple(sorted(itertools.chain(*words), key=len, reverse=True)[:2]) for words in spellings]
 
 
-def other_number(word: str) -> str:
-    """The plural of ``word``, or its singular where it looks like a plural, as our rule of matching has them."""
-    hisses = ("s", "x", "z", "ch", "sh")
-    if len(word) > 2 and word.endswith("s") and not word.endswith("ss"):
-        return word[:-2] if len(word) > 4 and word.endswith("es") and word[:-2].endswith(hisses) else word[:-1]
-    return word + ("es" if word.endswith(hisses) else "s")
+def _forms(words: Sequence[str], inflection: Inflection) -> list[tuple[str, ...]]:
+    """``words`` in all combinations of their forms; only the first word where there are too many."""
+    forms = list(itertools.product(*map(inflection.spelled, words)))
+    return forms if len(forms) <= MAX_COMBINATIONS else [(form,) for form in inflection.spelled(words[0])]
 
 
-def _rendered(terms: Sequence[Sequence[str]], words: Sequence[str]) -> str:
-    rest = iter(words)
-    return " ".join(_term([next(rest) for _ in term]) for term in terms)
-
-
-def _term(words: Sequence[str]) -> str:
-    plain = len(words) == 1 and words[0] not in _OPERATORS
-    return words[0] if plain else f'"{" ".join(words)}"'
+def _word(word: str) -> str:
+    return word if word.isalnum() and word not in _OPERATORS else f'"{word}"'

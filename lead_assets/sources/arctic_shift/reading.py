@@ -87,6 +87,9 @@ class Reading:
 
     def _read_kind(self, kind: Kind, subreddit: str) -> Iterator[Found]:
         for query in keyword_queries(self._campaign, kind, subreddit):
+            if query.listed:
+                yield from self._read_listing(query, "it finds no words of scripts without spaces")
+                return
             try:
                 yield from self._read(query)
             except (QueryTimedOut, Refused) as error:

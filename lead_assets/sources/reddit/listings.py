@@ -89,7 +89,7 @@ class ListingReader:
 
     def _read_on(self, query: Query) -> Iterator[Batch]:
         """First what an interrupted run left, then what is new."""
-        digest = query.digest(self._digest)
+        digest = query.digest(self._campaign, self._digest)
         progress = self._memory.progress(digest) or QueryProgress(digest, query.label)
         if progress.after is not None:
             progress = yield from self._read_down(query, progress)

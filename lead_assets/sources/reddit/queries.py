@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lead_assets.domain.keywords import Keyword
+from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.keywords import REVISION, Alternative, Inflection, Keyword, Term
 
 MAX_QUERY_CHARACTERS = 512
 """Reddit refuses longer queries."""
@@ -47,10 +48,11 @@ class Query:
         where = f"r/{'+'.join(self.subreddits)}" if self.subreddits else "all of Reddit"
         return f"{search_text(self.keywords)} in {where}" if self.kind == "posts" else f"comments of {where}"
 
-    def digest(self, gate_digest: str) -> str:
-        """Hash of what it finds and how that is judged."""
-        rendered = json.dumps([self.kind, self.keywords, self.subreddits, gate_digest])
-        return hashlib.sha256(rendered.encode()).hexdigest()[:16]
+    def digest(self, campaign: Campaign, gate_digest: str) -> str:
+        """Hash of what it finds, what of that is handed on, and how it is judged."""
+        asked = [self.kind, self.keywords, self.subreddits]
+        handed_on = [REVISION, campaign.language, campaign.negative_keywords, campaign.all_of]
+        return hashlib.sha256(json.dumps([*asked, *handed_on, gate_digest]).encode()).hexdigest()[:16]
 
     def halves(self) -> Iterator["Query"]:
         """The query in two parts by subreddits; nothing where there is one at most."""
@@ -87,20 +89,33 @@ def comment_queries(keywords: Sequence[str], subreddits: Sequence[str]) -> list[
 def search_text(keywords: Sequence[str]) -> str:
     """``keywords`` in Reddit's search syntax: any of them, of each all words, quoted words adjacent.
 
-    Negative keywords are left to our own rule: Reddit stems words, so that its NOT would drop too much.
+    What is excluded is left to our own rule: Reddit stems words, so that its NOT would drop too much.
     """
-    return " OR ".join(f"({_all_terms(keyword)})" for keyword in keywords)
+    return " OR ".join(f"({_alternatives(keyword)})" for keyword in keywords)
 
 
-def _all_terms(keyword: str) -> str:
-    return " AND ".join(map(_term, Keyword(keyword).terms))
+def _alternatives(keyword: str) -> str:
+    found = [_all_terms(each) for alternative in Keyword(keyword).alternatives for each in alternative.spellings()]
+    return found[0] if len(found) == 1 else " OR ".join(f"({each})" for each in found)
 
 
-def _term(words: tuple[str, ...]) -> str:
+def _all_terms(alternative: Alternative) -> str:
+    return " AND ".join(map(_term, alternative.searchable))
+
+
+def _term(term: Term) -> str:
+    field = "title:" if term.in_title else ""
+    spellings = [field + _words(words) for words in term.spellings()]
+    return spellings[0] if len(spellings) == 1 else f"({' OR '.join(spellings)})"
+
+
+def _words(words: tuple[str, ...]) -> str:
     # A plain word stays bare, so that Reddit finds its plural too; what could be an operator or a field is quoted.
     (word, *others) = words
-    bare = not others and word.isalnum() and word not in _OPERATORS
-    return word if bare else f'"{" ".join(words)}"'
+    if others or not word.isalnum() or word in _OPERATORS:
+        return f'"{" ".join(words)}"'
+    irregular = Inflection.irregular(word)
+    return f"({word} OR {irregular})" if irregular else word
 
 
 def _joined(subreddits: Sequence[str]) -> list[tuple[str, ...]]:

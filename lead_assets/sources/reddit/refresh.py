@@ -48,4 +48,4 @@ def _as_it_is(
     if document is None:
         return None
     client.counts.matched += 1
-    return replace(document, matched_keywords=tuple(campaign.matched_keywords(document.own_text)))
+    return replace(document, matched_keywords=campaign.keywords_in(document))

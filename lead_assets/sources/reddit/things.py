@@ -111,10 +111,10 @@ def matching(things: Sequence[Thing], campaign: Campaign, counts: SourceCounts) 
         document = to_document(thing, counts)
         if document is None or not campaign.wants(document):
             continue
-        keywords = campaign.matched_keywords(document.own_text)
+        keywords = campaign.keywords_in(document)
         if keywords:
             counts.matched += 1
-            yield thing, replace(document, matched_keywords=tuple(keywords))
+            yield thing, replace(document, matched_keywords=keywords)
 
 
 def to_document(thing: Thing, counts: SourceCounts) -> Document | None:

@@ -89,11 +89,11 @@ def test_a_quote_that_is_not_closed_is_refused_with_the_fix(keyword: str) -> Non
     where, why = refusal(keywords=[keyword])
 
     assert where == ("keywords", 0)
-    assert "has an unclosed double quote; close it or take it out" in why
+    assert "has an unclosed double quote. Close it or take it out" in why
 
 
 def test_a_keyword_without_a_word_is_refused_with_the_fix() -> None:
-    assert "'!!' has no word in it; write at least one letter or digit" in refusal(keywords=["!!"])[1]
+    assert "'!!' has no word in it. Write at least one letter or digit" in refusal(keywords=["!!"])[1]
 
 
 def test_at_most_a_hundred_keywords() -> None:
@@ -103,6 +103,43 @@ def test_at_most_a_hundred_keywords() -> None:
 
 def test_a_keyword_written_twice_counts_once_in_its_first_place() -> None:
     assert campaign(keywords=["CRM", "shop", "crm", " Shop "]).keywords == ["CRM", "shop"]
+
+
+@pytest.mark.parametrize("keyword", ["crm*", "crm AND erp", "-crm", "author:ada", "crm or erp"])
+def test_an_operator_that_is_not_understood_is_refused_in_every_list(keyword: str) -> None:
+    for field in ("keywords", "negative_keywords", "all_of"):
+        where, why = refusal(**{field: [keyword]})
+        assert where == (field, 0)
+        assert repr(keyword) in why
+
+
+def test_required_words_and_a_language_are_part_of_the_rule() -> None:
+    found = campaign(keywords=["Versicherung"], all_of=["Laden"], language="German")
+
+    assert found.language == "german"
+    assert found.matched_keywords("Versicherungen für den Laden") == ["Versicherung"]
+    assert found.rules_out("Versicherungen")
+    assert not found.rules_out("ein Laden")
+    assert campaign().language == "english"
+    assert campaign().all_of == []
+
+
+@pytest.mark.parametrize("language", ["de", "klingon", "", "porter"])
+def test_a_language_without_known_endings_is_refused_with_those_that_have_some(language: str) -> None:
+    where, why = refusal(language=language)
+
+    assert where == ("language",)
+    assert "Write one of arabic" in why
+    assert "german" in why
+
+
+def test_a_comment_is_matched_without_its_post_s_title() -> None:
+    found = campaign(keywords=["shop", "title:corner"])
+
+    assert found.keywords_in(document(title="A shop on the corner")) == ("shop", "title:corner")
+    assert found.keywords_in(document("comment", title="A shop on the corner", body="a shop on the corner")) == (
+        "shop",
+    )
 
 
 def test_keywords_match_by_the_rule_of_all_sources() -> None:

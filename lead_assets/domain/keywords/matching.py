@@ -1,0 +1,157 @@
+"""Matches texts against keywords: what a reader sees, whole words in any case and in their other forms."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cached_property
+
+from lead_assets.domain.keywords.grammar import Alternative, parse
+from lead_assets.domain.keywords.inflection import DEFAULT_LANGUAGE, Inflection
+from lead_assets.domain.keywords.patterns import Needle, TermFinder
+from lead_assets.domain.keywords.visible_text import fold, skeleton, visible, without_hyphens
+
+REVISION = 2
+"""To be raised when the same keywords would match other texts, so that kept matches are found anew."""
+MAX_RAW_CHARACTERS = 500_000
+"""No document is made of more: what comes behind is not looked at."""
+
+
+class KeywordMatcher:
+    """Matches texts against a campaign's keywords, negative keywords and required ones."""
+
+    def __init__(
+        self,
+        keywords: Iterable[str],
+        negative_keywords: Iterable[str] = (),
+        all_of: Iterable[str] = (),
+        language: str = DEFAULT_LANGUAGE,
+    ) -> None:
+        """Prepare the patterns; keywords keep their order.
+
+        Raises:
+            KeywordRefusedError: a keyword is not part of the grammar.
+        """
+        inflection = Inflection(language)
+        lists = [list(texts) for texts in (keywords, negative_keywords, all_of)]
+        self._written = [*lists, language]
+        self._keywords, self._negative, self._required = (
+            [_Finder(text, inflection) for text in texts] for texts in lists
+        )
+        self._needed = [needed for finder in self._keywords for needed in finder.needed]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all that matching depends on but the text."""
+        return hashlib.sha256(json.dumps([REVISION, *self._written]).encode()).hexdigest()[:16]
+
+    def matches(self, text: str, title: str = "") -> list[str]:
+        """The keywords that occur in ``text``, as written; none where ``rules_out`` says so.
+
+        ``title`` is the part of ``text`` that ``title:`` looks at.
+        """
+        texts = _Text(text), _Text(title)
+        found = [finder.text for finder in self._keywords if finder.occurs_in(*texts)]
+        return [] if found and self._is_ruled_out(*texts) else found
+
+    def rules_out(self, text: str, title: str = "") -> bool:
+        """Whether a negative keyword occurs in ``text``, or a required one does not."""
+        if not self._negative and not self._required:
+            return False
+        return self._is_ruled_out(_Text(text), _Text(title))
+
+    def may_match(self, raw: str) -> bool:
+        """Whether ``raw``, a text's source, can match at all. It costs a small part of ``matches``."""
+        text = _Text(raw[:MAX_RAW_CHARACTERS])
+        return _stand_in(self._needed, text) and all(_stand_in(finder.needed, text) for finder in self._required)
+
+    def _is_ruled_out(self, text: "_Text", title: "_Text") -> bool:
+        return any(finder.occurs_in(text, title) for finder in self._negative) or not all(
+            finder.occurs_in(text, title) for finder in self._required
+        )
+
+
+class _Text:
+    """A text in the forms that keywords are looked for in, each made when it is first needed."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def skeleton(self) -> tuple[bytes, str]:
+        """See ``visible_text.skeleton``."""
+        return skeleton(self._text)
+
+    @cached_property
+    def as_read(self) -> str:
+        """What a reader sees, folded; patterns look at what stands before a word, so something does."""
+        return "\n" + fold(visible(self._text))
+
+    @cached_property
+    def without_hyphens(self) -> str:
+        """The same with hyphenated words as one; empty where there are none."""
+        joined = without_hyphens(self.as_read)
+        return "" if joined == self.as_read else joined
+
+    def has(self, term: TermFinder) -> bool:
+        """Whether ``term`` occurs."""
+        return term.occurs_in(self.as_read) or (self.without_hyphens != "" and term.occurs_in(self.without_hyphens))
+
+
+class _Needed:
+    """What stands in every text with some terms; looking for it rules nearly every other text out."""
+
+    def __init__(self, terms: Iterable[TermFinder]) -> None:
+        groups = sorted({group for term in terms for group in term.needles}, key=_rarest_first)
+        # Most groups are of one ASCII text, which can be looked for without a loop of its own.
+        self._single = [needle for (needle, *others) in groups if not others and isinstance(needle, bytes)]
+        self._groups = [group for group in groups if group[1:] or any(isinstance(needle, str) for needle in group)]
+
+    def stands_in(self, text: _Text) -> bool:
+        ascii_text, folded = text.skeleton
+        for needle in self._single:
+            if needle not in ascii_text:
+                return False
+        for group in self._groups:
+            if not any(needle in ascii_text if isinstance(needle, bytes) else needle in folded for needle in group):
+                return False
+        return True
+
+
+def _rarest_first(group: tuple[Needle, ...]) -> int:
+    return -min(map(len, group))
+
+
+def _stand_in(any_of: Iterable[_Needed], text: _Text) -> bool:
+    return any(needed.stands_in(text) for needed in any_of)
+
+
+class _Alternative:
+    def __init__(self, alternative: Alternative, inflection: Inflection) -> None:
+        self._spellings = [
+            [TermFinder(term, inflection) for term in spelling.required] for spelling in alternative.spellings()
+        ]
+        self._excluded = [TermFinder(term, inflection) for term in alternative.excluded]
+        # Where two words may be written as one, both stand in that one: the first spelling has what all have.
+        self.needed = _Needed(self._spellings[0])
+
+    def occurs_in(self, text: _Text, title: _Text) -> bool:
+        def occurs(term: TermFinder) -> bool:
+            return (title if term.in_title else text).has(term)
+
+        return (
+            self.needed.stands_in(text)
+            and any(all(map(occurs, terms)) for terms in self._spellings)
+            and not any(map(occurs, self._excluded))
+        )
+
+
+class _Finder:
+    """Finds one keyword in texts."""
+
+    def __init__(self, text: str, inflection: Inflection) -> None:
+        self.text = text
+        self._alternatives = [_Alternative(alternative, inflection) for alternative in parse(text)]
+        self.needed = [alternative.needed for alternative in self._alternatives]
+
+    def occurs_in(self, text: _Text, title: _Text) -> bool:
+        return any(alternative.occurs_in(text, title) for alternative in self._alternatives)
