@@ -18,12 +18,18 @@ from lead_assets.domain.text_features import FEATURES, text_features
 @dataclass(frozen=True)
 class Meaning:
     """What a campaign means, as unit vectors of shape (dimension,): its keywords, its product, asking for them, telling
-    of them."""
+    of them.
+
+    ``coherence`` (0..1) is how near the keywords are to each other: the length of their vectors' mean.
+    ``keyword_cosines`` are those of each keyword with the centroid.
+    """
 
     keywords: NDArray[np.float32]
     product: NDArray[np.float32]
     asking: NDArray[np.float32]
     telling: NDArray[np.float32]
+    coherence: float
+    keyword_cosines: NDArray[np.float64]
 
 
 def meaning_of(
@@ -33,11 +39,16 @@ def meaning_of(
     telling: NDArray[np.float32],
 ) -> Meaning:
     """The centroids of a campaign's phrases, each given as vectors of shape (phrases, dimension)."""
-    return Meaning(centroid(keywords), centroid(product), centroid(asking), centroid(telling))
+    center = centroid(keywords)
+    coherence = float(np.linalg.norm(keywords.astype(np.float64).mean(axis=0)))
+    return Meaning(
+        center, centroid(product), centroid(asking), centroid(telling), coherence, cosine(keywords, center)
+    )
 
 
-MATCHES: tuple[str, ...] = ("keyword_hits", "ruled_out")
-"""What a campaign's keywords say of a text: how many occur, and whether a negative one does."""
+MATCHES: tuple[str, ...] = ("keyword_hits", "ruled_out", "keyword_in_title", "keyword_early")
+"""What a campaign's keywords say of a text: how many occur, whether a negative one does, and where they occur."""
+EARLY_CHARACTERS = 300
 
 
 def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
@@ -50,7 +61,10 @@ def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
         own = body if kind == "comment" else f"{title}\n\n{body}"
         own_title = "" if kind == "comment" else title
         matched, is_ruled_out = campaign.matched_keywords(own, own_title), campaign.rules_out(own, own_title)
-        rows.append((*text_features(own_title, body), float(len(matched)), is_ruled_out))
+        in_title = bool(own_title) and bool(campaign.matched_keywords(own_title, own_title))
+        early = in_title or bool(campaign.matched_keywords(own[:EARLY_CHARACTERS], own_title))
+        matches = (float(len(matched)), is_ruled_out, float(in_title), float(early))
+        rows.append((*text_features(own_title, body), *matches))
     return pd.DataFrame(rows, index=texts.index, columns=[*FEATURES, *MATCHES])
 
 
@@ -74,6 +88,7 @@ def component_frame(
         product_similarity=cosine(matrix, meaning.product),
         lexical=lexical(matches, tokens),
         intent_similarity=cosine(matrix, meaning.asking) - cosine(matrix, meaning.telling),
+        keyword_coherence=meaning.coherence,
     )
     return components.assign(fused_score=fuse(components, weights))
 

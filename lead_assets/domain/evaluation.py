@@ -24,7 +24,8 @@ _DIGITS = 4
 class Golden(BaseModel):
     """A labelled campaign: what is sold, its keywords, the documents that were looked through, and their labels.
 
-    An empty ``crawl`` means all documents of the archive. Other keys of a golden file are passed over.
+    An empty ``crawl`` means all documents of the archive. ``random_sample`` are labelled documents that were drawn from
+    them at random. Other keys of a golden file are passed over.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +34,7 @@ class Golden(BaseModel):
     product: Text
     keywords: Annotated[list[KeywordText], Field(min_length=1, max_length=100)]
     crawl: list[Fullname] = []
+    random_sample: list[Fullname] = []
     labels: dict[Fullname, Literal[0, 1, 2]]
 
     @field_validator("labels")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-Kind = Literal["text", "texts", "integer", "number", "flag", "time"]
+Kind = Literal["text", "texts", "numbers", "integer", "number", "flag", "time", "mapping"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ RANKED: Mapping[str, Column] = {
     "intent_similarity": Column("number", "cosine with asking less that with telling"),
     "asking_cue": Column("number", "words of asking, 0 to 1"),
     "selling_cue": Column("number", "words of selling, 0 to 1"),
+    "keyword_in_title": Column("number", "1 where a keyword occurs in the title, else 0"),
+    "keyword_early": Column("number", "1 where a keyword occurs in the first 300 characters, else 0"),
+    "lead_probability": Column("number", "the lead model's probability that its author is a lead, 0 to 1"),
+    "lead_model": Column("text", "digest of the lead model that computed it"),
     "fused_score": Column("number", "weighted sum of the components, 0 to 1"),
     "kept": Column("flag", "passed all gates"),
     "gate": Column("text", "the deciding gate, or `excluded`; None where kept"),

@@ -50,6 +50,17 @@ class Settings(BaseModel):
         le=1,
         description="Lowest cosine to the keywords' centroid; unset means the embedding model's own.",
     )
+    relevance: Literal["probability", "fused"] = Field(
+        default="probability",
+        description="What a lead's relevance_score is, and what decides: the lead model's probability, or the fused "
+        "score with the reader's own decision.",
+    )
+    min_lead_probability: float = Field(
+        default=0.18, ge=0, le=1, description="Lowest probability of a lead, where RELEVANCE is probability."
+    )
+    lead_model: str = Field(
+        default="", description="File of a lead model made by `lead-assets train`; unset means the one that ships."
+    )
     min_engagement_score: int = Field(default=1, description="Lowest score (upvotes less downvotes) of a document.")
     min_keyword_hits: int = Field(
         default=1,

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from lead_assets.domain import cues
 from lead_assets.domain.cues import ASKING, SELLING, Cue, combined, folded_parts
+from lead_assets.domain.wording import WORDING, is_foreign, wording_of
 
-REVISION = 1
+REVISION = 2
 """To be raised when a function changes what it finds; a change of the cue tables makes a new version by itself."""
 _KEY_DIGITS = 32
 
@@ -22,7 +23,8 @@ _CROSS_POST = re.compile(r"[\[(]?\b(?:x|cross)[- ]?post(?:ed)?\b[^\])\n]{0,60}[\
 
 
 class TextFeatures(NamedTuple):
-    """Cues (0..1); hashes of the folded title and body; characters of both together and of the body, folded."""
+    """Cues (0..1); hashes of the folded title and body; characters of both together and of the body, folded; ``WORDING``
+    (0..1 each); whether it is in another language than English."""
 
     asking_cue: float
     selling_cue: float
@@ -30,6 +32,8 @@ class TextFeatures(NamedTuple):
     body_key: str
     characters: int
     body_characters: int
+    wording: list[float]
+    is_foreign: bool
 
 
 FEATURES: tuple[str, ...] = TextFeatures._fields
@@ -46,6 +50,8 @@ def text_features(title: str, body: str) -> TextFeatures:
         _key(own_body),
         len(own_title) + len(own_body),
         len(own_body),
+        wording_of(title, body),
+        is_foreign(title, body),
     )
 
 
@@ -65,7 +71,7 @@ def _version() -> str:
 
     limits = (cues.HEAD_CHARACTERS, cues.TAIL_CHARACTERS, cues.TITLE_CHARACTERS, cues.BODY_SHARE, REVISION)
     tables = [[written(cue) for cue in table] for table in (ASKING, SELLING)]
-    return hashlib.sha256(repr((limits, tables, _CROSS_POST.pattern)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((limits, tables, WORDING, _CROSS_POST.pattern)).encode()).hexdigest()[:16]
 
 
 VERSION = _version()

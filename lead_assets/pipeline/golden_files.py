@@ -1,7 +1,7 @@
 """Golden files: labelled campaigns as JSON, and their documents, from the archive beside each."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,12 +25,22 @@ class GoldenFile:
     archive: Path
     documents: list[Document]
 
+    @property
+    def matched(self) -> int:
+        """How many of the documents have a keyword, as keywords are matched today."""
+        return sum(bool(document.matched_keywords) for document in self.documents)
+
+    @property
+    def labelled(self) -> list[Document]:
+        """The documents that have a label."""
+        return [document for document in self.documents if document.reddit_id in self.golden.labels]
+
 
 def read_golden(path: Path, archive: Path | None, campaign_id: str) -> GoldenFile:
     """The labelled campaign in ``path`` with its documents in ``archive`` (default: the one beside it).
 
-    The documents are those of the golden file's ``crawl`` (all, where it names none) that match its keywords, each
-    once, as campaign ``campaign_id`` has them.
+    The documents are exactly those of the golden file's ``crawl``, whether or not a keyword matches them today; where it
+    names none, all that match. Each comes once, as campaign ``campaign_id`` has them.
 
     Raises:
         InvalidInput: a file that is missing or not what it should be, or documents none of which is labelled.
@@ -39,9 +49,11 @@ def read_golden(path: Path, archive: Path | None, campaign_id: str) -> GoldenFil
     golden = _parsed(path)
     archive = archive or _beside(path)
     campaign = Campaign(id=campaign_id, name=golden.campaign, product=golden.product, keywords=golden.keywords)
-    batches = ArchiveSource(archive).search(campaign)
-    wanted = set(golden.crawl)
-    documents = [each for batch in batches for each in batch.documents if not wanted or each.reddit_id in wanted]
+    source = ArchiveSource(archive)
+    if golden.crawl:
+        documents = [replace(each, matched_keywords=campaign.keywords_in(each)) for each in source.named(golden.crawl)]
+    else:
+        documents = [each for batch in source.search(campaign) for each in batch.documents]
     if not any(document.reddit_id in golden.labels for document in documents):
         raise InvalidInput(
             f"{archive} holds none of the {len(golden.labels)} labelled documents of {path} that match its keywords; "

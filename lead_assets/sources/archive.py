@@ -6,7 +6,7 @@ A file is streamed, so its size does not matter. One bad line never stops a craw
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -71,6 +71,24 @@ class ArchiveSource:
             yield Batch(batch)
         if failure:
             raise failure
+
+    def named(self, reddit_ids: Collection[str]) -> list[Document]:
+        """The documents with these fullnames, whatever their keywords, in the file's order; some may be missing.
+
+        Raises:
+            SourceFailed: the file cannot be read on.
+        """
+        wanted = set(reddit_ids)
+        found: list[Document] = []
+        for number, thing in self._things():
+            try:
+                document = from_reddit(thing, self.name)
+            except MalformedDocument as error:
+                self.counts.add_malformed(f"line {number}", str(error))
+                continue
+            if document.reddit_id in wanted:
+                found.append(document)
+        return found
 
     def look_up_subreddits(self, frame: pd.DataFrame) -> pd.DataFrame:
         """``frame`` as it is: an archive's records carry all the facts there are."""

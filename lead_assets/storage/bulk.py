@@ -112,5 +112,7 @@ def _field(value: Any) -> str:
     return str(value)
 
 
-def _array_element(value: str) -> str:
+def _array_element(value: str | float) -> str:
+    if isinstance(value, float):
+        return repr(value)
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

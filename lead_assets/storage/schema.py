@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import UserDefinedType
 
 SCHEMA = "lead_assets"
-REVISION = "0007"
+REVISION = "0008"
 """The newest migration, known without importing Alembic; a test compares the two."""
 VERSION_TABLE = "alembic_version"
 metadata = sa.MetaData(schema=SCHEMA)
@@ -161,6 +161,8 @@ text_features = sa.Table(
     sa.Column("characters", sa.BigInteger, nullable=False),
     sa.Column("body_characters", sa.BigInteger, nullable=False),
     _time("created_at", default=True),
+    sa.Column("wording", ARRAY(sa.Double), nullable=False, server_default="{}"),
+    sa.Column("is_foreign", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("text_features_text_hash", "text_hash"),
 )
 
@@ -204,6 +206,12 @@ candidates = sa.Table(
     sa.Column("request_key", sa.Text),
     sa.Column("accepted_keys", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("request_basis", sa.Text),
+    # What the lead model says, by which parts (feature to log-odds), and by which model.
+    sa.Column("lead_probability", sa.Double),
+    sa.Column("lead_parts", JSONB),
+    sa.Column("lead_model", sa.Text),
+    sa.Column("keyword_in_title", sa.Double),
+    sa.Column("keyword_early", sa.Double),
     _of_document(),
 )
 
@@ -247,6 +255,7 @@ leads = sa.Table(
     _time("posted_at"),
     _time("created_at", default=True),
     _time("updated_at", default=True),
+    sa.Column("qualifies", sa.Boolean),  # whether it is a lead, by RELEVANCE; null before it was read
     _of_document(),
     sa.Index("leads_relevance", "campaign_id", sa.text("relevance_score DESC NULLS LAST")),
 )

@@ -38,7 +38,7 @@ JOIN lead_assets.extractions
 WHERE candidates.is_readable
     AND extractions.status = 'ok'
     AND extractions.text_hash = candidates.text_hash
-    AND (leads.extracted_data ->> 'is_lead')::boolean;
+    AND leads.qualifies;
 
 CREATE VIEW lead_assets.campaign_stats AS
 WITH campaigns AS (
