@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "campaigns": ("campaigns:campaigns", "List, create and validate campaign files."),
     "export": ("reading:export", "Write leads, candidates and rejections of CAMPAIGN into files."),
     "evaluate": ("evaluating:evaluate_command", "Measure the ranking on labelled campaigns."),
+    "train": ("training:train", "Train a lead model on labelled campaigns."),
     "sweep": ("sweeping:sweep", "Remove from every store what was deleted or removed on Reddit."),
     "api": ("serving:api", "Serve the HTTP API."),
     "tokens": ("serving:tokens", "Make, list and revoke tokens of the HTTP API."),

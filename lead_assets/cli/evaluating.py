@@ -7,9 +7,11 @@ from typing import Any
 import click
 from rich.table import Table
 
+from lead_assets.cli import training
 from lead_assets.cli.run_options import assigned, set_option
 from lead_assets.cli.running import told_if_the_database_is_lost
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, opened_database, opened_index
+from lead_assets.cli.training import vectors_option
 from lead_assets.config.environment import Environment
 from lead_assets.domain.evaluation import METRICS, mean
 from lead_assets.pipeline.evaluate import Conditions, evaluate, remove_abandoned
@@ -27,6 +29,13 @@ OURS = "lead_assets"
 )
 @click.option("--as-of", help="Day as of which ages are judged, such as 2020-11-30 (default: today).")
 @click.option("--keep-vectors", is_flag=True, help="Keep the texts' vectors, so that a next evaluation is fast.")
+@click.option(
+    "--leave-one-out",
+    is_flag=True,
+    help="Judge each campaign by a lead model that was trained on the others; no server is needed.",
+)
+@click.option("--marks", type=click.IntRange(1, 1000), help="With it: mark the best so many, and measure the rest.")
+@vectors_option
 @set_option
 @json_option
 def evaluate_command(
@@ -34,6 +43,9 @@ def evaluate_command(
     archive: Path | None,
     as_of: str | None,
     keep_vectors: bool,
+    leave_one_out: bool,
+    marks: int | None,
+    vectors: Path | None,
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -42,6 +54,11 @@ def evaluate_command(
     Runs crawl to rank on exactly the given documents, with the age gate open, as a campaign of its own, and removes it
     afterwards.
     """
+    if leave_one_out:
+        training.leave_one_out(golden, vectors, assigned(assignments), marks, as_json)
+        return
+    if marks is not None or vectors is not None:
+        raise click.UsageError("--marks and --vectors belong to --leave-one-out.")
     if as_of:
         parse_day(as_of)
     environment = Environment.read()

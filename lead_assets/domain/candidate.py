@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lead_assets.domain import frames
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.gates import GateOutcomes
+from lead_assets.domain.keyword_places import KeywordPlaces, keyword_places
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.reposts import find_reposts
 from lead_assets.domain.scoring import Weights, centroid, cosine, fuse, lexical
@@ -46,9 +47,8 @@ def meaning_of(
     )
 
 
-MATCHES: tuple[str, ...] = ("keyword_hits", "ruled_out", "keyword_in_title", "keyword_early")
+MATCHES: tuple[str, ...] = ("keyword_hits", "ruled_out", *KeywordPlaces._fields)
 """What a campaign's keywords say of a text: how many occur, whether a negative one does, and where they occur."""
-EARLY_CHARACTERS = 300
 
 
 def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
@@ -61,9 +61,7 @@ def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
         own = body if kind == "comment" else f"{title}\n\n{body}"
         own_title = "" if kind == "comment" else title
         matched, is_ruled_out = campaign.matched_keywords(own, own_title), campaign.rules_out(own, own_title)
-        in_title = bool(own_title) and bool(campaign.matched_keywords(own_title, own_title))
-        early = in_title or bool(campaign.matched_keywords(own[:EARLY_CHARACTERS], own_title))
-        matches = (float(len(matched)), is_ruled_out, float(in_title), float(early))
+        matches = (float(len(matched)), is_ruled_out, *keyword_places(campaign.keywords, own_title, own))
         rows.append((*text_features(own_title, body), *matches))
     return pd.DataFrame(rows, index=texts.index, columns=[*FEATURES, *MATCHES])
 

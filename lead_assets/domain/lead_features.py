@@ -40,7 +40,7 @@ def _column(name: str, frame: pd.DataFrame) -> Values:
 
 
 def _hits(frame: pd.DataFrame) -> Values:
-    return np.minimum(_column("keyword_hits", frame), MANY_HITS) / MANY_HITS
+    return np.minimum(_column("keyword_words", frame), MANY_HITS) / MANY_HITS
 
 
 def _length(frame: pd.DataFrame) -> Values:
@@ -76,9 +76,9 @@ FEATURES: tuple[Feature, ...] = (
         partial(_column, "keyword_coherence"),
         True,
     ),
-    Feature("keyword_hits", "several keywords occur", "keywords", _hits),
+    Feature("keyword_words", "the words of several keywords occur", "keywords", _hits),
     Feature("keyword_in_title", "a keyword is in the title", "keywords", _IN_TITLE),
-    Feature("keyword_early", "a keyword comes early", "keywords", partial(_column, "keyword_early")),
+    Feature("keyword_place", "no keyword, or only far from the beginning", "keywords", partial(_column, "keyword_place")),
     Feature("asking_cue", "words of asking", "cues", _ASKING),
     Feature("selling_cue", "words of selling, showing or teaching", "cues", partial(_column, "selling_cue")),
     *(Feature(each.name, each.about, "wording", partial(_worded, place)) for place, each in enumerate(WORDING)),

@@ -211,7 +211,8 @@ candidates = sa.Table(
     sa.Column("lead_parts", JSONB),
     sa.Column("lead_model", sa.Text),
     sa.Column("keyword_in_title", sa.Double),
-    sa.Column("keyword_early", sa.Double),
+    sa.Column("keyword_words", sa.Double),
+    sa.Column("keyword_place", sa.Double),
     _of_document(),
 )
 

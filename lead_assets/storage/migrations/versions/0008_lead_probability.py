@@ -14,7 +14,8 @@ ALTER TABLE lead_assets.candidates
     ADD COLUMN lead_parts jsonb,
     ADD COLUMN lead_model text,
     ADD COLUMN keyword_in_title double precision,
-    ADD COLUMN keyword_early double precision;
+    ADD COLUMN keyword_words double precision,
+    ADD COLUMN keyword_place double precision;
 ALTER TABLE lead_assets.leads ADD COLUMN qualifies boolean;
 UPDATE lead_assets.leads SET qualifies = (extracted_data ->> 'is_lead')::boolean WHERE extracted_data IS NOT NULL;
 """
