@@ -92,6 +92,11 @@ def evaluate_command(
 def _print_campaign(found: Mapping[str, Any]) -> None:
     counts = f"{found['documents']} documents, {found['labelled']} labelled, {found['leads']} leads"
     console.print(_metrics_table(f"{found['campaign']}: {counts}, {found['kept']} kept", found["rankings"]))
+    shown = found["list"]
+    precision = "–" if shown["precision"] is None else f"{shown['precision']:.2f}"
+    console.print(
+        f"The list of leads shows {shown['recall']:.2f} of the leads; of its labelled documents {precision} are."
+    )
     _print_steps(found["steps"])
 
 

@@ -44,9 +44,7 @@ def train(golden: tuple[Path, ...], output: Path, without_vectors: bool, vectors
     console.print(f"Trained on {model.card['labelled']} documents of {len(files)} campaigns: {output}", soft_wrap=True)
 
 
-def labelled(
-    golden: Sequence[Path], vectors: Path | None
-) -> tuple[list[GoldenFile], list[LabelledCampaign], str]:
+def labelled(golden: Sequence[Path], vectors: Path | None) -> tuple[list[GoldenFile], list[LabelledCampaign], str]:
     """The golden files, their labelled documents as a lead model reads them, and the local embedder's model."""
     files = [read_golden(path, None, "labelled") for path in golden]
     with errors.status("…") as status:

@@ -11,7 +11,8 @@ BINS = 10
 
 @dataclass(frozen=True)
 class ListFigures:
-    """A list of leads: the share of the labelled leads that it shows, and of leads among what it shows (None: empty)."""
+    """A list of leads: the share of the labelled leads that it shows, and of leads among what it shows
+    (None: empty)."""
 
     recall: float
     precision: float | None
@@ -25,7 +26,10 @@ def list_figures(is_lead: Values, is_shown: "np.typing.NDArray[np.bool_]") -> Li
 
 
 def calibration_error(probabilities: Values, is_lead: Values) -> float:
-    """Mean of |mean probability - share of leads| over ten bins of equal mass, weighted by size (Naeini et al. 2015)."""
+    """Mean of |mean probability - share of leads| over ten bins of equal mass, weighted by size.
+
+    Source: Naeini and others 2015 (expected calibration error), with bins of equal mass.
+    """
     order = np.argsort(probabilities, kind="stable")
     bins = [each for each in np.array_split(order, BINS) if len(each)]
     return sum(len(each) * abs(probabilities[each].mean() - is_lead[each].mean()) for each in bins) / len(order)

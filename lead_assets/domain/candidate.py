@@ -42,9 +42,7 @@ def meaning_of(
     """The centroids of a campaign's phrases, each given as vectors of shape (phrases, dimension)."""
     center = centroid(keywords)
     coherence = float(np.linalg.norm(keywords.astype(np.float64).mean(axis=0)))
-    return Meaning(
-        center, centroid(product), centroid(asking), centroid(telling), coherence, cosine(keywords, center)
-    )
+    return Meaning(center, centroid(product), centroid(asking), centroid(telling), coherence, cosine(keywords, center))
 
 
 MATCHES: tuple[str, ...] = ("keyword_hits", "ruled_out", *KeywordPlaces._fields)

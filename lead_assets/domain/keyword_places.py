@@ -15,8 +15,8 @@ _WORD = re.compile(r"\w+")
 
 class KeywordPlaces(NamedTuple):
     """``keyword_words``: keywords whose words all occur somewhere; ``keyword_in_title``: 1 where those of one occur in
-    the title, else 0; ``keyword_place``: how far from the beginning the first keyword stands, 1 being 2,000 characters or
-    nowhere."""
+    the title, else 0; ``keyword_place``: how far from the beginning the first keyword stands, 1 being 2,000 characters
+    or nowhere."""
 
     keyword_words: float
     keyword_in_title: float

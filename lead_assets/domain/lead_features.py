@@ -55,8 +55,13 @@ def _worded(place: int, frame: pd.DataFrame) -> Values:
     return np.fromiter((row[place] for row in frame["wording"]), dtype=np.float64, count=len(frame))
 
 
-def _product(one: Callable[[pd.DataFrame], Values], other: Callable[[pd.DataFrame], Values]) -> Callable[..., Values]:
-    return lambda frame: one(frame) * other(frame)
+def _product(
+    one: Callable[[pd.DataFrame], Values], other: Callable[[pd.DataFrame], Values]
+) -> Callable[[pd.DataFrame], Values]:
+    def multiplied(frame: pd.DataFrame) -> Values:
+        return one(frame) * other(frame)
+
+    return multiplied
 
 
 _COSINE, _TO_PRODUCT, _INTENT = (
@@ -78,7 +83,9 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("keyword_words", "the words of several keywords occur", "keywords", _hits),
     Feature("keyword_in_title", "a keyword is in the title", "keywords", _IN_TITLE),
-    Feature("keyword_place", "no keyword, or only far from the beginning", "keywords", partial(_column, "keyword_place")),
+    Feature(
+        "keyword_place", "no keyword, or only far from the beginning", "keywords", partial(_column, "keyword_place")
+    ),
     Feature("asking_cue", "words of asking", "cues", _ASKING),
     Feature("selling_cue", "words of selling, showing or teaching", "cues", partial(_column, "selling_cue")),
     *(Feature(each.name, each.about, "wording", partial(_worded, place)) for place, each in enumerate(WORDING)),
@@ -89,7 +96,13 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "intent_near_product", "sounds like asking, near the product", "together", _product(_TO_PRODUCT, _INTENT), True
     ),
-    Feature("title_near_product", "a keyword in the title, near the product", "together", _product(_IN_TITLE, _TO_PRODUCT), True),
+    Feature(
+        "title_near_product",
+        "a keyword in the title, near the product",
+        "together",
+        _product(_IN_TITLE, _TO_PRODUCT),
+        True,
+    ),
     Feature("title_asks", "a keyword in the title, and words of asking", "together", _product(_IN_TITLE, _ASKING)),
     Feature(
         "title_questions", "a keyword and a question mark in the title", "together", _product(_IN_TITLE, _QUESTION)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from lead_assets.domain.lead_features import Values
 from lead_assets.domain.lead_model import probability
 
-BIAS, SHARE = 0.5, 10.0
+BIAS, SHARE = 0.5, 2.0
 """Prior variances of the campaign's base rate and of its direction among the vectors."""
-CAUTION = 10
+CAUTION = 2
 """So many marks count half: their weight is ``marks / (marks + CAUTION)``."""
 MOST_MARKS = 400
 """The newest so many of the documents are fitted; time grows with their cube."""
@@ -30,8 +30,8 @@ _STEPS = 30
 class Posterior:
     """What marks changed: ``added`` (n,) to the log-odds of all documents.
 
-    ``loss_before`` and ``loss_after`` are the mean log-losses of the marks, each judged without itself. Where the second
-    is not lower, or there are too few marks, ``accepted`` is False and nothing is added.
+    ``loss_before`` and ``loss_after`` are the mean log-losses of the marks, each judged without itself. Where the
+    second is not lower, or there are too few marks, ``accepted`` is False and nothing is added.
     """
 
     marks: int
@@ -57,7 +57,9 @@ def no_marks() -> pd.DataFrame:
     return pd.DataFrame({"reddit_id": pd.Series(dtype=object), "is_lead": pd.Series(dtype=bool)})
 
 
-def fit_posterior(log_odds: Values, matrix: NDArray[np.floating], places: NDArray[np.intp], is_lead: Values) -> Posterior:
+def fit_posterior(
+    log_odds: Values, matrix: NDArray[np.floating], places: NDArray[np.intp], is_lead: Values
+) -> Posterior:
     """Learn from marks.
 
     ``log_odds`` (n,) and ``matrix`` (n, d), unit rows, are of all documents; ``places`` are the marked ones among them,
@@ -71,18 +73,7 @@ def fit_posterior(log_odds: Values, matrix: NDArray[np.floating], places: NDArra
     marked = matrix[places].astype(np.float64)
     kernel = BIAS + SHARE * (marked @ marked.T)
     prior = log_odds[places]
-    scores = prior.copy()
-    for _ in range(_STEPS):
-        likely = probability(scores)
-        certainty = np.maximum(likely * (1.0 - likely), 1e-6)
-        working = scores + (is_lead - likely) / certainty
-        inverse = np.linalg.inv(kernel + np.diag(1.0 / certainty))
-        pulls = inverse @ (working - prior)
-        moved = prior + kernel @ pulls
-        done = np.abs(moved - scores).max() < 1e-7
-        scores = moved
-        if done:
-            break
+    working, inverse, pulls = _mode(kernel, prior, is_lead)
     weight = count / (count + CAUTION)
     without_itself = prior + weight * (working - pulls / np.diag(inverse) - prior)
     before, after = _log_loss(prior, is_lead), _log_loss(without_itself, is_lead)
@@ -91,6 +82,24 @@ def fit_posterior(log_odds: Values, matrix: NDArray[np.floating], places: NDArra
     direction = (SHARE * (pulls @ marked)).astype(matrix.dtype)
     added = weight * (BIAS * pulls.sum() + np.einsum("ij,j->i", matrix, direction).astype(np.float64))
     return Posterior(count, True, weight, before, after, added)
+
+
+def _mode(kernel: Values, prior: Values, is_lead: Values) -> tuple[Values, Values, Values]:
+    """Laplace's method: the working responses at the posterior's mode, the inverse of their covariance, and what each
+    mark pulls with."""
+    scores = prior
+    step = 0
+    while True:
+        step += 1
+        likely = probability(scores)
+        certainty = np.maximum(likely * (1.0 - likely), 1e-6)
+        working = scores + (is_lead - likely) / certainty
+        inverse: Values = np.linalg.inv(kernel + np.diag(1.0 / certainty))
+        pulls = inverse @ (working - prior)
+        moved = prior + kernel @ pulls
+        if step == _STEPS or np.abs(moved - scores).max() < 1e-7:
+            return working, inverse, pulls
+        scores = moved
 
 
 def _log_loss(scores: Values, is_lead: Values) -> float:
@@ -102,5 +111,3 @@ def places_of(marks: pd.DataFrame, reddit_ids: "pd.Series[str]") -> tuple[NDArra
     known = pd.Series(np.arange(len(reddit_ids)), index=reddit_ids.to_numpy())
     found = marks[marks["reddit_id"].isin(known.index)]
     return known.loc[found["reddit_id"]].to_numpy(dtype=np.intp), found["is_lead"].to_numpy(dtype=np.float64)
-
-

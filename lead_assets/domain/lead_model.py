@@ -154,5 +154,8 @@ def with_reading(lead_probability: float, is_lead: bool, confidence: float) -> f
 
 def sentence(name: str) -> str:
     """What a part of the log-odds is, in words."""
-    words: Mapping[str, str] = {VECTOR: "what the text is about and how it is put", "marks": "your marks of similar texts"}
+    words: Mapping[str, str] = {
+        VECTOR: "what the text is about and how it is put",
+        "marks": "your marks of similar texts",
+    }
     return words.get(name) or (BY_NAME[name].about if name in BY_NAME else name)

@@ -23,8 +23,8 @@ _CROSS_POST = re.compile(r"[\[(]?\b(?:x|cross)[- ]?post(?:ed)?\b[^\])\n]{0,60}[\
 
 
 class TextFeatures(NamedTuple):
-    """Cues (0..1); hashes of the folded title and body; characters of both together and of the body, folded; ``WORDING``
-    (0..1 each); whether it is in another language than English."""
+    """What one text says: cues (0..1); hashes of the folded title and body; characters of both together and of the
+    body, folded; ``WORDING`` (0..1 each); whether it is in another language than English."""
 
     asking_cue: float
     selling_cue: float

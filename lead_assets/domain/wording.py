@@ -76,12 +76,16 @@ WORDING: tuple[Wording, ...] = (
 """What the lead model looks at in the words themselves, in the order in which it is stored."""
 _COMPILED = tuple((each, re.compile(each.pattern)) for each in WORDING)
 _WORDS = re.compile(r"[^\W\d_]+")
-_ENGLISH = frozenset(
-    "the a an and or but if of to in on at for with from by as is are was were be been am i i'm my me we our you your "
-    "it its this that these those they them he she his her there what which who how when where why not no do does did "
-    "have has had can could would should will just so any some all more than then out up about like get need want "
-    "help good best looking use using one know please thanks anyone".split()
+_ENGLISH: frozenset[str] = frozenset(
+    re.findall(
+        r"[\w']+",
+        """the a an and or but if of to in on at for with from by as is are was were be been am i i'm my me we our you
+        your it its this that these those they them he she his her there what which who how when where why not no do
+        does did have has had can could would should will just so any some all more than then out up about like get
+        need want help good best looking use using one know please thanks anyone""",
+    )
 )
+"""Function words that nearly every English post has."""
 
 
 def wording_of(title: str, body: str) -> list[float]:

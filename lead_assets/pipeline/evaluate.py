@@ -18,13 +18,14 @@ import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.config.environment import Environment
+from lead_assets.domain.calibration import list_figures
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import EvaluationFailed, LeadAssetsError, RunInterrupted
-from lead_assets.domain.evaluation import Golden, Metrics, measure, recall_by_step
+from lead_assets.domain.evaluation import LEAD, Golden, Metrics, measure, recall_by_step
 from lead_assets.domain.gate_catalog import METADATA_GATES, RANK_GATES
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.scoring import asking_phrases, telling_phrases, text_hash
-from lead_assets.domain.settings import Layer, resolve
+from lead_assets.domain.settings import Layer, Settings, resolve
 from lead_assets.pipeline import crawl, embed, rank
 from lead_assets.pipeline import index as index_step
 from lead_assets.pipeline.golden_files import GoldenFile
@@ -33,7 +34,7 @@ from lead_assets.pipeline.step import Stores, run_step
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.sources.fixed_source import FixedSource
 from lead_assets.storage import evaluations
-from lead_assets.storage.candidates import read_candidates, read_components
+from lead_assets.storage.candidates import ORDERED_BY, read_candidates, read_components
 from lead_assets.storage.corpus import read_rejections, read_text_hashes
 from lead_assets.storage.database import Database
 
@@ -72,7 +73,7 @@ def evaluate(file: GoldenFile, campaign_id: str, conditions: Conditions, databas
     ):
         _run(file, context, database, index, conditions, Path(folder))
         with database.connect() as connection:
-            return _measured(file, campaign_id, connection, index)
+            return _measured(file, campaign_id, connection, index, context.settings)
 
 
 def remove_abandoned(database: Database, index: SearchIndex) -> list[str]:
@@ -154,9 +155,12 @@ def _run(
         raise EvaluationFailed(f"{file.path}: {error}") from error
 
 
-def _measured(file: GoldenFile, campaign_id: str, connection: sa.Connection, index: SearchIndex) -> dict[str, Any]:
+def _measured(
+    file: GoldenFile, campaign_id: str, connection: sa.Connection, index: SearchIndex, settings: Settings
+) -> dict[str, Any]:
     labels = file.golden.labels
-    ours = read_candidates(connection, campaign_id)["reddit_id"].tolist()
+    candidates = read_candidates(connection, campaign_id, ORDERED_BY[settings.relevance])
+    ours = candidates["reddit_id"].tolist()
     frame = read_components(connection, campaign_id)
     titles = {document.reddit_id: document.title or document.body[:100] for document in file.documents}
     steps = recall_by_step(file.golden.leads, STEPS, _lost_at(file, campaign_id, connection, frame))
@@ -169,12 +173,21 @@ def _measured(file: GoldenFile, campaign_id: str, connection: sa.Connection, ind
         "kept": len(ours),
         "labelled": len(labels),
         "leads": len(file.golden.leads),
+        "matched": file.matched,
+        "list": _list_of(labels, candidates, settings.min_lead_probability),
         "rankings": {"lead_assets": measure(labels, ours), **_references(file.golden, campaign_id, frame, index)},
         "steps": [
             asdict(step) | {"lost": [{"reddit_id": lost, "title": titles.get(lost)} for lost in step.lost]}
             for step in steps
         ],
     }
+
+
+def _list_of(labels: Mapping[str, int], candidates: pd.DataFrame, threshold: float) -> dict[str, float | None]:
+    """The share of leads that the list shows, and of leads among what of it is labelled, by the lead model alone."""
+    shown = set(candidates.loc[candidates["lead_probability"] >= threshold, "reddit_id"])
+    is_lead = np.array([label == LEAD for label in labels.values()], dtype=float)
+    return asdict(list_figures(is_lead, np.array([reddit_id in shown for reddit_id in labels])))
 
 
 def _references(golden: Golden, campaign_id: str, frame: pd.DataFrame, index: SearchIndex) -> dict[str, Metrics]:
@@ -186,6 +199,7 @@ def _references(golden: Golden, campaign_id: str, frame: pd.DataFrame, index: Se
     scores = {
         "text match": text_match,
         "cosine": cosine,
+        "fused score": frame["fused_score"].to_numpy(dtype=float),
         "log1p(text match) + 0.7 cosine": np.log1p(text_match) + RAW_COSINE_WEIGHT * cosine,
     }
     return {

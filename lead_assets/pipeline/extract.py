@@ -13,7 +13,13 @@ from lead_assets.domain.frames import to_rows
 from lead_assets.models.protocols import Extractor, Outcome
 from lead_assets.pipeline.connect import opened_extractor
 from lead_assets.pipeline.step import Step, StepContext, StepReport
-from lead_assets.storage.candidates import read_to_extract, read_without_keys, write_request_keys
+from lead_assets.storage.candidates import (
+    ORDERED_BY,
+    OrderedBy,
+    read_to_extract,
+    read_without_keys,
+    write_request_keys,
+)
 from lead_assets.storage.database import CampaignSession
 from lead_assets.storage.extractions import FAILED, OK, count_extractions, read_by_keys_elsewhere, write_extractions
 
@@ -29,7 +35,8 @@ def run(context: StepContext) -> StepReport:
     session = context.session
     with opened_extractor(session.connection, context.run, context.stores.open_extractor) as extractor:
         with context.phases.measured("extract"):
-            reader = CandidateReader(session, extractor, context.run_id)
+            by = ORDERED_BY[context.run.settings.relevance]
+            reader = CandidateReader(session, extractor, context.run_id, by)
             done = reader.read(context.run.campaign.product, context.progress.at)
         with session.transaction() as connection:
             stored = count_extractions(connection, context.campaign_id)
@@ -95,11 +102,14 @@ def _request(row: Mapping[str, Any], product: str) -> ExtractionRequest:
 class CandidateReader:
     """Reads a campaign's candidates in one run, and writes what comes."""
 
-    def __init__(self, session: CampaignSession, extractor: Extractor, run_id: str) -> None:
-        """Nothing is read yet."""
+    def __init__(
+        self, session: CampaignSession, extractor: Extractor, run_id: str, by: OrderedBy = "lead_probability"
+    ) -> None:
+        """Nothing is read yet. ``by`` says which candidates are best."""
         self.stats = ExtractionStats()
         self._session, self._extractor, self._run_id = session, extractor, run_id
         self._rows: list[dict[str, Any]] = []
+        self._by: OrderedBy = by
 
     def read(self, product: str, on_progress: Callable[[str], object]) -> ExtractionStats:
         """Read every readable candidate of the campaign that has no answer to what would be asked now, best first."""
@@ -127,7 +137,7 @@ class CandidateReader:
     def _to_read(self, product: str) -> pd.DataFrame:
         """The candidates that are still to be read, with ``request``."""
         with self._session.transaction() as connection:
-            todo = read_to_extract(connection, self._session.campaign_id)
+            todo = read_to_extract(connection, self._session.campaign_id, self._by)
             counts = count_extractions(connection, self._session.campaign_id)
         given_up = todo["attempts"] >= MAX_ATTEMPTS
         self.stats.candidates = counts.readable

@@ -39,8 +39,8 @@ class GoldenFile:
 def read_golden(path: Path, archive: Path | None, campaign_id: str) -> GoldenFile:
     """The labelled campaign in ``path`` with its documents in ``archive`` (default: the one beside it).
 
-    The documents are exactly those of the golden file's ``crawl``, whether or not a keyword matches them today; where it
-    names none, all that match. Each comes once, as campaign ``campaign_id`` has them.
+    The documents are exactly those of the golden file's ``crawl``, whether or not a keyword matches them today; where
+    it names none, all that match. Each comes once, as campaign ``campaign_id`` has them.
 
     Raises:
         InvalidInput: a file that is missing or not what it should be, or documents none of which is labelled.

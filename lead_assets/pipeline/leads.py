@@ -6,7 +6,9 @@ import sqlalchemy as sa
 
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.funnel import funnel_steps
+from lead_assets.domain.lead_model import with_reading
 from lead_assets.domain.scoring import relevance
+from lead_assets.domain.settings import Settings
 from lead_assets.pipeline.step import Step, StepContext, StepReport
 from lead_assets.storage.extractions import read_current
 from lead_assets.storage.leads import read_qualified, write_extracted
@@ -14,6 +16,8 @@ from lead_assets.storage.schema import qualified_leads
 from lead_assets.storage.statistics import count_rows, read_funnel
 
 MOST_SHOWN = 10
+RULES = "rules"
+"""The reader that quotes and does not decide."""
 
 
 def run(context: StepContext) -> StepReport:
@@ -21,7 +25,7 @@ def run(context: StepContext) -> StepReport:
     campaign_id = context.campaign_id
     with context.session.transaction() as connection:
         with context.phases.measured("write"):
-            changes = write_extracted(connection, campaign_id, lead_rows(connection, campaign_id))
+            changes = write_extracted(connection, campaign_id, lead_rows(connection, campaign_id, context.run.settings))
         stored = count_rows(connection, qualified_leads, campaign_id)
         funnel = funnel_steps(read_funnel(connection, campaign_id))
         best = to_rows(read_qualified(connection, campaign_id, limit=MOST_SHOWN))
@@ -38,14 +42,26 @@ def run(context: StepContext) -> StepReport:
 STEP = Step("leads", "persist", run)
 
 
-def lead_rows(connection: sa.Connection, campaign_id: str) -> list[dict[str, Any]]:
+def lead_rows(connection: sa.Connection, campaign_id: str, settings: Settings) -> list[dict[str, Any]]:
     """What ``leads`` should say now: a row for each candidate of which an answer counts."""
     return [
         {
             "campaign_id": campaign_id,
             "reddit_id": row["reddit_id"],
             "extracted_data": row["extraction"] | {name: row[name] for name in ("request_key", "extractor", "model")},
-            "relevance_score": round(float(relevance(row["fused_score"], row["extraction"]["confidence"])), 6),
+            **_judged(row, settings),
         }
         for row in to_rows(read_current(connection, campaign_id))
     ]
+
+
+def _judged(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The score of a lead and whether it is one, by RELEVANCE; rules only quote, a language model's reading counts."""
+    extraction = row["extraction"]
+    if settings.relevance == "fused" or row["lead_probability"] is None:
+        score = round(float(relevance(row["fused_score"], extraction["confidence"])), 6)
+        return {"relevance_score": score, "qualifies": extraction["is_lead"]}
+    likely = row["lead_probability"]
+    if row["extractor"] != RULES:
+        likely = with_reading(likely, extraction["is_lead"], extraction["confidence"])
+    return {"relevance_score": round(likely, 6), "qualifies": likely >= settings.min_lead_probability}

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import (
     EXCLUDED,
     MATCHES,
+    Meaning,
     component_frame,
     duplicates_among_kept,
     is_wanted,
@@ -23,17 +25,21 @@ from lead_assets.domain.funnel import funnel_steps, rejection_examples
 from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES, rejection_frame
 from lead_assets.domain.gates import GateOutcomes, GateStats, apply_gates, offenders
 from lead_assets.domain.keywords import searches_of
+from lead_assets.domain.lead_marks import Posterior, fit_posterior, no_marks, places_of
+from lead_assets.domain.lead_model import LeadModel, probability
 from lead_assets.domain.scoring import COMPONENTS, asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.text_features import FEATURES
+from lead_assets.domain.thresholds import FAR_FROM_CENTRE, lacks_common_centre
 from lead_assets.models.protocols import Embedder
 from lead_assets.pipeline.connect import opened_embedder
 from lead_assets.pipeline.embed import vectors_of
+from lead_assets.pipeline.lead_models import lead_model_for
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.step import GateReport, Step, StepContext, StepReport
 from lead_assets.pipeline.timing import Phases
 from lead_assets.search.typesense import SearchIndex
-from lead_assets.storage.candidates import read_kept_among, write_ranked
+from lead_assets.storage.candidates import ORDERED_BY, read_kept_among, write_ranked
 from lead_assets.storage.database import CampaignSession
 from lead_assets.storage.rejection_csv import RejectionLog
 from lead_assets.storage.schema import current_candidates
@@ -50,7 +56,8 @@ def run(context: StepContext) -> StepReport:
     session, run, stores = context.session, context.run, context.stores
     with opened_embedder(session.connection, run, stores.open_embedder) as embedder:
         settings = settings_for(run, embedder)
-        ranking = rank(session, run, settings, embedder, stores.search_index, context.run_id, context.phases)
+        marks = no_marks()  # the inbox's table of marks comes in here: inbox.marks.read_marks(connection, campaign_id)
+        ranking = rank(session, run, settings, embedder, stores.search_index, context.run_id, context.phases, marks)
     with context.phases.measured("store"), session.transaction() as connection:
         write_ranked(connection, context.campaign_id, *ranking.changes())
     with RejectionLog(stores.rejection_logs, context.campaign_id, context.run_id) as log:
@@ -75,8 +82,9 @@ def _report(context: StepContext, ranking: "Ranking", settings: Settings, log: R
         funnel = funnel_steps(read_funnel(connection, context.campaign_id))
         stored = read_kept_among(connection, context.campaign_id, ranking.frame["reddit_id"].tolist())
         row_count = count_rows(connection, current_candidates, context.campaign_id)
-    best = ranking.frame[ranking.frame["kept"]].nlargest(MOST_SHOWN, "fused_score")
-    shown = ["fused_score", "reddit_id", *(component.name for component in COMPONENTS)]
+    by = ORDERED_BY[settings.relevance]
+    best = ranking.frame[ranking.frame["kept"]].nlargest(MOST_SHOWN, by)
+    shown = ["lead_probability", "fused_score", "reddit_id", *(component.name for component in COMPONENTS)]
     changed = bool(ranking.frame["changed"].any())
     return StepReport(
         row_count=row_count,
@@ -87,6 +95,8 @@ def _report(context: StepContext, ranking: "Ranking", settings: Settings, log: R
             "rejected_examples": rejection_examples(ranking.rejected),
             "rejudged": {gate.name: ranking.outcomes.stats[gate.name].rejected for gate in REJUDGING_GATES},
             "model": ranking.model,
+            "lead_model": _told_of(ranking.lead_model),
+            "marks": ranking.posterior.told(),
             "weights": settings.weights.model_dump(),
             "rejection_log": log.path if not log.failure else log.state,
         },
@@ -112,7 +122,13 @@ def _warnings(ranking: "Ranking", log: RejectionLog) -> list[str]:
         for count, what, asset in unranked
         if count
     ]
+    said += ranking.warnings
     return [*said, f"The CSV file of rejections was {log.state}"] if log.failure else said
+
+
+def _told_of(model: LeadModel) -> dict[str, Any]:
+    """The lead model for a run's metadata."""
+    return {"digest": model.digest, "reads": model.card.get("reads"), "left_out": model.card.get("left_out")}
 
 
 @dataclass(frozen=True)
@@ -127,6 +143,9 @@ class Ranking:
     not_indexed: int
     not_embedded: int
     model: str
+    lead_model: LeadModel
+    posterior: Posterior
+    warnings: list[str]
 
     @cached_property
     def rejected(self) -> list[dict[str, Any]]:
@@ -178,12 +197,15 @@ def rank(
     index: SearchIndex,
     run_id: str,
     phases: Phases,
+    marks: pd.DataFrame | None = None,
 ) -> Ranking:
     """Rank the campaign's documents that are embedded and indexed.
 
     A document that Typesense does not hold, or holds with another text, is left out: that is not a match of 0.
+    ``marks`` has ``reddit_id`` and ``is_lead``.
     """
     campaign = run.campaign
+    lead_model = lead_model_for(settings, embedder.model)
     with phases.measured("read"), session.transaction() as connection:
         documents = read_for_ranking(connection, campaign.id, campaign.keyword_matcher.digest)
         hashes, vectors = read_campaign_vectors(connection, campaign.id, embedder.model)
@@ -208,6 +230,7 @@ def rank(
         frame = component_frame(ready, matrix, matches, meaning, campaign, settings.weights)
         frame = frame.assign(campaign_id=campaign.id, run_id=run_id, model=embedder.model)
         frame = frame.assign(keywords_digest=campaign.keyword_matcher.digest)
+        frame, posterior = with_probability(frame, matrix, lead_model, no_marks() if marks is None else marks)
         wanted = is_wanted(frame, campaign)
         outcomes = apply_gates(frame[wanted], (*REJUDGING_GATES, *RANK_GATES), settings, campaign.unknown)
         kept = outcomes.kept.reindex(frame.index, fill_value=False)
@@ -215,7 +238,67 @@ def rank(
         frame = frame.assign(kept=kept, gate=gate, duplicate_of=duplicates_among_kept(frame, kept))
         frame = frame.assign(outcome=outcome_digests(frame, outcomes))
         frame = frame.assign(changed=_is_stored_otherwise(frame, outcomes))
-    return Ranking(frame, outcomes, int((~indexed).sum()), int(rows.isna().sum()), embedder.model)
+    return Ranking(
+        frame,
+        outcomes,
+        int((~indexed).sum()),
+        int(rows.isna().sum()),
+        embedder.model,
+        lead_model,
+        posterior,
+        [*_scattered(campaign, meaning, embedder.model), *_foreign(frame), *_unmeasured(lead_model, embedder.model)],
+    )
+
+
+def with_probability(
+    frame: pd.DataFrame, matrix: NDArray[np.float32], model: LeadModel, marks: pd.DataFrame
+) -> tuple[pd.DataFrame, Posterior]:
+    """``frame`` with ``lead_probability``, ``lead_parts`` and ``lead_model``, and what the campaign's marks changed."""
+    judged = model.judge(frame, matrix)
+    posterior = fit_posterior(judged.log_odds, matrix, *places_of(marks, frame["reddit_id"]))
+    parts = judged.parts()
+    if posterior.accepted:
+        parts = [part | {"marks": round(float(added), 3)} for part, added in zip(parts, posterior.added, strict=True)]
+    said = frame.assign(
+        lead_probability=probability(judged.log_odds + posterior.added),
+        lead_parts=pd.Series(parts, index=frame.index, dtype=object),
+        lead_model=model.digest,
+    )
+    return said, posterior
+
+
+def _scattered(campaign: Campaign, meaning: Meaning, model: str) -> list[str]:
+    """A warning where the keywords name too many different things for one centroid."""
+    if not lacks_common_centre(model, meaning.coherence):
+        return []
+    searches = searches_of(campaign.keywords)
+    apart = [name for name, near in zip(searches, meaning.keyword_cosines, strict=True) if near < FAR_FROM_CENTRE]
+    which = f" These lie apart: {', '.join(sorted(apart))}." if apart else ""
+    return [
+        f"The campaign's keywords have no common centre (coherence {meaning.coherence:.2f}), so that the cosine gate "
+        f"may lose leads.{which} Lower COSINE_THRESHOLD, or make campaigns of keywords that belong together."
+    ]
+
+
+def _foreign(frame: pd.DataFrame) -> list[str]:
+    """A warning where texts are in a language that the lead model does not know."""
+    count = int(frame["is_foreign"].astype(bool).sum())
+    if not count:
+        return []
+    return [
+        f"{count} documents are not in English, the language of the lead model. They get its base rate until marks "
+        "teach it."
+    ]
+
+
+def _unmeasured(lead_model: LeadModel, model: str) -> list[str]:
+    """A warning where the lead model does not read the embedder's vectors."""
+    if lead_model.embedder is not None:
+        return []
+    return [
+        f"No lead model was trained with {model}. The one in use reads no vectors and ranks less well; make one with "
+        "`lead-assets train` and set LEAD_MODEL."
+    ]
 
 
 def _is_stored_otherwise(frame: pd.DataFrame, outcomes: GateOutcomes) -> "pd.Series[bool]":
@@ -230,7 +313,7 @@ def _is_stored_otherwise(frame: pd.DataFrame, outcomes: GateOutcomes) -> "pd.Ser
 
 def with_text_features(session: CampaignSession, frame: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
     """``frame`` with what is not known of its texts yet found out, a batch of texts in memory at a time, and kept."""
-    unread = frame.index[frame["asking_cue"].isna() | frame["keyword_hits"].isna()]
+    unread = frame.index[frame[["asking_cue", *MATCHES]].isna().any(axis=1)]
     found: list[pd.DataFrame] = []
     for start in range(0, len(unread), TEXTS_AT_ONCE):
         ids = frame.loc[unread[start : start + TEXTS_AT_ONCE], "reddit_id"].tolist()

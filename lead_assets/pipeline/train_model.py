@@ -11,8 +11,8 @@ from lead_assets.pipeline.golden_files import GoldenFile
 from lead_assets.pipeline.leave_one_out import FEWEST_LEADS, judge_left_out, report
 
 POPULATION = (
-    "The probability that the author of a document is a lead (label 2), among documents as they were labelled: the best "
-    "of several rankings and a random sample of what the keywords find, each campaign weighing the same."
+    "The probability that the author of a document is a lead (label 2), among documents as they were labelled: the "
+    "best of several rankings and a random sample of what the keywords find, each campaign weighing the same."
 )
 LICENCE = (
     "Coefficients and counts only: no text of a post, no name and no id is in this file. The posts belong to their "

@@ -113,6 +113,6 @@ def _field(value: Any) -> str:
 
 
 def _array_element(value: str | float) -> str:
-    if isinstance(value, float):
+    if not isinstance(value, str):
         return repr(value)
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

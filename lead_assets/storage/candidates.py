@@ -1,6 +1,7 @@
 """Ranked candidates and the rejections of the ranking."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import pandas as pd
 import sqlalchemy as sa
@@ -82,7 +83,15 @@ def write_request_keys(
     update_existing(connection, candidates, keyed)
 
 
-def read_to_extract(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+OrderedBy = Literal["lead_probability", "fused_score"]
+ORDERED_BY: Mapping[Literal["probability", "fused"], OrderedBy] = {
+    "probability": "lead_probability",
+    "fused": "fused_score",
+}
+"""What is best first, by RELEVANCE."""
+
+
+def read_to_extract(connection: sa.Connection, campaign_id: str, by: OrderedBy = "lead_probability") -> pd.DataFrame:
     """Readable candidates without an answer to the request that would be made now, best first.
 
     Columns: ``reddit_id, title, body, text_hash, request_key, attempts``: how often the same request failed, whichever
@@ -118,17 +127,23 @@ def read_to_extract(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
             current_candidates.c.is_readable,
             sa.func.coalesce(current_extractions.c.stale, sa.true()),
         )
-        .order_by(current_candidates.c.fused_score.desc(), current_candidates.c.reddit_id)
+        .order_by(*_best_first(by), current_candidates.c.reddit_id)
     )
     return read_frame(connection, query)
 
 
-def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+def _best_first(by: OrderedBy) -> list[sa.ColumnElement[Any]]:
+    """What was ranked before there was a probability comes last, by its fused score."""
+    return [current_candidates.c[by].desc().nulls_last(), current_candidates.c.fused_score.desc()]
+
+
+def read_candidates(connection: sa.Connection, campaign_id: str, by: OrderedBy = "lead_probability") -> pd.DataFrame:
     """Kept candidates for people, best first, near-duplicates after the documents that stand for them."""
     ranked = current_candidates.c
     query = (
         sa.select(
             documents.c.reddit_id,
+            ranked.lead_probability,
             ranked.fused_score,
             *(ranked[component.name] for component in COMPONENTS),
             ranked.keyword_hits,
@@ -143,14 +158,15 @@ def read_candidates(connection: sa.Connection, campaign_id: str) -> pd.DataFrame
         )
         .join(documents, _same_document(current_candidates))
         .where(ranked.campaign_id == campaign_id, ranked.kept)
-        .order_by(ranked.fused_score.desc(), ranked.duplicate_of.isnot(None), ranked.reddit_id)
+        .order_by(*_best_first(by), ranked.duplicate_of.isnot(None), ranked.reddit_id)
     )
     return read_frame(connection, query)
 
 
 def read_components(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
-    """All ranked documents of a campaign, kept or not: ``reddit_id``, ``cosine_similarity`` and ``fused_score``."""
-    names = ("reddit_id", "cosine_similarity", "fused_score")
+    """All ranked documents of a campaign, kept or not: ``reddit_id``, ``cosine_similarity``, ``fused_score`` and
+    ``lead_probability``."""
+    names = ("reddit_id", "cosine_similarity", "fused_score", "lead_probability")
     ranked = current_candidates.c
     query = sa.select(*(ranked[name] for name in names)).where(ranked.campaign_id == campaign_id)
     return read_frame(connection, query.order_by(ranked.reddit_id))

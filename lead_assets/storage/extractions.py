@@ -64,6 +64,7 @@ def read_current(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
             answers.extraction,
             answers.stale,
             candidates.c.fused_score,
+            candidates.c.lead_probability,
         )
         .join(
             candidates,

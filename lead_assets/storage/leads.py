@@ -50,21 +50,22 @@ class LeadChanges(NamedTuple):
 
 
 def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> LeadChanges:
-    """Fill in ``extracted_data`` and ``relevance_score`` of ``rows`` and clear those of all other leads.
+    """Fill in ``extracted_data``, ``relevance_score`` and ``qualifies`` of ``rows`` and clear those of all other leads.
 
-    ``rows`` have ``campaign_id, reddit_id, extracted_data, relevance_score``. Rows that say what is stored already are
-    left alone. Returns how many leads are new and gone by what was persisted before: also those that a ranking or a
-    reading since then has taken away.
+    ``rows`` have ``campaign_id, reddit_id, extracted_data, relevance_score, qualifies``. Rows that say what is stored
+    already are left alone. Returns how many leads are new and gone by what was persisted before: also those that a
+    ranking or a reading since then has taken away.
     """
     stored = {
-        reddit_id: (data, relevance)
-        for reddit_id, data, relevance in connection.execute(
-            sa.select(leads.c.reddit_id, leads.c.extracted_data, leads.c.relevance_score).where(
+        reddit_id: (data, relevance, qualifies)
+        for reddit_id, data, relevance, qualifies in connection.execute(
+            sa.select(leads.c.reddit_id, leads.c.extracted_data, leads.c.relevance_score, leads.c.qualifies).where(
                 leads.c.campaign_id == campaign_id, leads.c.extracted_data.isnot(None)
             )
         )
     }
-    new = [row for row in rows if stored.get(row["reddit_id"]) != (row["extracted_data"], row["relevance_score"])]
+    written = ("extracted_data", "relevance_score", "qualifies")
+    new = [row for row in rows if stored.get(row["reddit_id"]) != tuple(row[name] for name in written)]
     update_existing(connection, leads, new, touch="updated_at")
     obsolete = sorted(stored.keys() - {row["reddit_id"] for row in rows})
     clearing = (
@@ -73,12 +74,12 @@ def write_extracted(connection: sa.Connection, campaign_id: str, rows: Sequence[
             leads.c.campaign_id == campaign_id,
             leads.c.reddit_id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))),
         )
-        .values(extracted_data=sa.null(), relevance_score=None, updated_at=sa.func.now())
+        .values(extracted_data=sa.null(), relevance_score=None, qualifies=None, updated_at=sa.func.now())
     )
     if obsolete:
         connection.execute(clearing, {"ids": obsolete})
-    before = {reddit_id for reddit_id, (data, _) in stored.items() if data["is_lead"]}
-    after = {row["reddit_id"] for row in rows if row["extracted_data"]["is_lead"]}
+    before = {reddit_id for reddit_id, (*_, qualifies) in stored.items() if qualifies}
+    after = {row["reddit_id"] for row in rows if row["qualifies"]}
     return LeadChanges(new=len(after - before), gone=len(before - after))
 
 
