@@ -94,7 +94,7 @@ def _mode(kernel: Values, prior: Values, is_lead: Values) -> tuple[Values, Value
         likely = probability(scores)
         certainty = np.maximum(likely * (1.0 - likely), 1e-6)
         working = scores + (is_lead - likely) / certainty
-        inverse: Values = np.linalg.inv(kernel + np.diag(1.0 / certainty))
+        inverse = np.linalg.inv(kernel + np.diag(1.0 / certainty)).astype(np.float64)
         pulls = inverse @ (working - prior)
         moved = prior + kernel @ pulls
         if step == _STEPS or np.abs(moved - scores).max() < 1e-7:

@@ -81,7 +81,7 @@ class LeadModel(BaseModel):
 
     @property
     def base_log_odds(self) -> float:
-        """Log-odds of the share of leads that it was trained on: what it says where it knows nothing."""
+        """Log-odds of the share of leads among documents drawn at random: what it says where it knows nothing."""
         return float(logit(self.base_rate))
 
     def terms(self, frame: pd.DataFrame, matrix: NDArray[np.floating]) -> Values:

@@ -16,6 +16,7 @@ FEATURE_PENALTY = 10.0
 """Ridge penalty of a standardised feature, where a document weighs 1 on average."""
 VECTOR_PENALTY = 100.0 / 30.0
 """Ridge penalty of a component of the vector."""
+FEWEST_RANDOM_LEADS = 10
 _STEPS = 30
 _DIGITS = 5
 _SMALL = 1e-6
@@ -23,12 +24,14 @@ _SMALL = 1e-6
 
 @dataclass(frozen=True)
 class LabelledCampaign:
-    """A campaign's labelled documents: their frame as ``LeadModel`` takes it, vectors (n, d), and labels 0, 1 or 2."""
+    """A campaign's labelled documents: their frame as ``LeadModel`` takes it, vectors (n, d), labels 0, 1 or 2, and
+    whether each was drawn at random."""
 
     name: str
     frame: pd.DataFrame
     matrix: NDArray[np.float32]
     labels: NDArray[np.int64]
+    is_random: NDArray[np.bool_]
 
     @property
     def is_lead(self) -> Values:
@@ -77,7 +80,7 @@ def train(
     each = zip(chosen, mean, scale, found, strict=False)
     return LeadModel(
         embedder=embedder,
-        base_rate=_rounded(float(np.average(target, weights=weights))),
+        base_rate=_rounded(_base_rate(campaigns)),
         intercept=_rounded(found[-1]),
         features={
             name: Coefficient(mean=_rounded(middle), scale=_rounded(spread), weight=_rounded(weight))
@@ -87,6 +90,14 @@ def train(
         vector=[_rounded(value) for value in found[len(chosen) : -1]],
         card=card,
     )
+
+
+def _base_rate(campaigns: Sequence[LabelledCampaign]) -> float:
+    """The share of leads among documents that were drawn at random; where there are too few, among all."""
+    is_lead = np.concatenate([each.is_lead for each in campaigns])
+    drawn = np.concatenate([each.is_random for each in campaigns])
+    of_drawn = is_lead[drawn]
+    return float(of_drawn.mean() if of_drawn.sum() >= FEWEST_RANDOM_LEADS else is_lead.mean())
 
 
 def _rounded(value: float) -> float:

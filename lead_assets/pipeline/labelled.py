@@ -91,7 +91,8 @@ def labelled_campaign(file: GoldenFile, embedder: CachedEmbedder) -> LabelledCam
     matches = np.array([_word_match(document, searches) for document in documents])
     frame = component_frame(frame, matrix, matches, meaning, campaign, Settings().weights)
     labels = np.array([golden.labels[document.reddit_id] for document in documents])
-    return LabelledCampaign(golden.campaign, frame, matrix, labels)
+    is_random = frame["reddit_id"].isin(set(golden.random_sample)).to_numpy()
+    return LabelledCampaign(golden.campaign, frame, matrix, labels, is_random)
 
 
 def _word_match(document: Document, searches: Sequence[str]) -> list[float]:

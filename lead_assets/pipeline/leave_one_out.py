@@ -50,12 +50,6 @@ class Judged:
         """Today's other score."""
         return self.campaign.frame["fused_score"].to_numpy(dtype=float)
 
-    @property
-    def is_random(self) -> NDArray[np.bool_]:
-        """Whether each document was drawn at random."""
-        drawn = set(self.file.golden.random_sample)
-        return self.campaign.frame["reddit_id"].isin(drawn).to_numpy()
-
     def ranked(self, scores: Values, among: NDArray[np.intp]) -> dict[str, float]:
         """The measures of the documents ``among`` (places), best score first."""
         ids, labels = self.campaign.frame["reddit_id"].tolist(), self.campaign.labels
@@ -189,7 +183,7 @@ def _mean(values: Sequence[float]) -> float:
 def _pooled(judged: Sequence[Judged], threshold: float) -> dict[str, Any]:
     probabilities = np.concatenate([each.probabilities for each in judged])
     is_lead = np.concatenate([each.is_lead for each in judged])
-    drawn = np.concatenate([each.is_random for each in judged])
+    drawn = np.concatenate([each.campaign.is_random for each in judged])
     found: dict[str, Any] = {"documents": len(is_lead), "calibration_error": calibration_error(probabilities, is_lead)}
     if is_lead[drawn].sum():
         shown = list_figures(is_lead[drawn], probabilities[drawn] >= threshold)
