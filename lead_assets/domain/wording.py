@@ -72,6 +72,10 @@ WORDING: tuple[Wording, ...] = (
         r"\b(?:thinking (?:of|about)|planning|considering|want to|going to|about to|trying to|decid\w{1,6}|"
         r"choos\w{1,4})\b",
     ),
+    Wording("exclamation", "an exclamation mark", "body", "!"),
+    Wording("link", "a link", "body", "https?:"),
+    Wording("thanks", "thanks in advance or appreciation", "body", r"\b(?:thanks|thank you|thx|appreciated?)\b"),
+    Wording("money", "money, a price or a budget", "body", r"\$ ?\d|\b(?:budget|afford|cheap\w{0,4}|prices?|costs?)\b"),
 )
 """What the lead model looks at in the words themselves, in the order in which it is stored."""
 _COMPILED = tuple((each, re.compile(each.pattern)) for each in WORDING)
