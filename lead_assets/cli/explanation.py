@@ -7,6 +7,9 @@ from rich.table import Table
 from lead_assets.cli.state import cell, console
 from lead_assets.domain.document import short_url
 
+MOST_PARTS = 12
+"""The strongest parts are shown; ``--json`` has all."""
+
 
 def print_explanation(explanation: dict[str, Any]) -> None:
     """Print an explanation for a person."""
@@ -26,10 +29,24 @@ def print_explanation(explanation: dict[str, Any]) -> None:
         observed = "–" if row["observed"] is None else f"{row['observed']:g}"
         gates.add_row(row["gate"], observed, f"{row['threshold']}", row["outcome"], row["set_by"])
     console.print(gates)
+    if explanation["probability"]:
+        _print_probability(explanation["probability"])
     if explanation["score"]:
         _print_score(explanation["score"])
     if explanation["extraction"]:
         _print_extraction(explanation["extraction"], explanation["relevance_score"])
+
+
+def _print_probability(told: dict[str, Any]) -> None:
+    decides = "" if told["decides"] else " (RELEVANCE is fused, so it does not decide)"
+    title = f"Probability {told['lead_probability']:.2f} that the author is a lead{decides}"
+    table = Table(title=title, title_justify="left")
+    for column in ("what speaks for or against it", "log-odds"):
+        table.add_column(column, justify="right" if column == "log-odds" else "left")
+    for part in told["parts"][:MOST_PARTS]:
+        table.add_row(cell(part["about"]), f"{part['log_odds']:+.2f}")
+    console.print(table)
+    console.print(told["what_would_change_it"], soft_wrap=True)
 
 
 def _print_score(score: dict[str, Any]) -> None:

@@ -119,16 +119,21 @@ def candidates(campaign_id: str, form: str, limit: int | None) -> None:
 
 def _print_candidates_table(campaign_id: str, rows: Sequence[Record]) -> None:
     table = Table(title=f"Candidates of {campaign_id}", title_justify="left")
-    for column in ("id", "fused", *(component.label for component in COMPONENTS)):
+    for column in ("id", "likely", "fused", *(component.label for component in COMPONENTS)):
         table.add_column(column, justify="left" if column == "id" else "right", no_wrap=True)
     table.add_column("title", ratio=1, no_wrap=True)
-    shown = ("fused_score", *(component.name for component in COMPONENTS))
+    shown = ("lead_probability", "fused_score", *(component.name for component in COMPONENTS))
     for row in rows:
         title = (
             cell(row["title"]) if not row["duplicate_of"] else cell(f"(repeats {row['duplicate_of']}) {row['title']}")
         )
-        table.add_row(row["reddit_id"], *(f"{row[name]:.2f}" for name in shown), title)
+        table.add_row(row["reddit_id"], *(_number(row[name]) for name in shown), title)
     console.print(table)
+
+
+def _number(value: float | None) -> str:
+    """A score; none was ranked before there was a probability."""
+    return "–" if value is None else f"{value:.2f}"
 
 
 @click.command()

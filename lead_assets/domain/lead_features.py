@@ -17,6 +17,8 @@ MANY_HITS = 4
 """So many different keywords are as good as it gets."""
 VECTOR = "vector"
 """Stands for all that the model reads off the text's vector, in one sum."""
+MARKS = "marks"
+"""Stands for what the campaign's marks add."""
 LONG = 9.0
 """Logarithm of the characters (8,100) of a long text: ``length`` is about 1 there."""
 

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lead_assets.domain.lead_features import BY_NAME, VECTOR, Values, feature_matrix
+from lead_assets.domain.lead_features import BY_NAME, MARKS, VECTOR, Values, feature_matrix
 
 FORMAT = 1
 MOST_LOG_ODDS = 12.0
@@ -152,10 +152,31 @@ def with_reading(lead_probability: float, is_lead: bool, confidence: float) -> f
     return float(probability(logit(lead_probability) + moved))
 
 
-def sentence(name: str) -> str:
-    """What a part of the log-odds is, in words."""
-    words: Mapping[str, str] = {
-        VECTOR: "what the text is about and how it is put",
-        "marks": "your marks of similar texts",
-    }
-    return words.get(name) or (BY_NAME[name].about if name in BY_NAME else name)
+_IN_WORDS: Mapping[str, str] = {
+    VECTOR: "what the text is about and how it is put",
+    MARKS: "your marks of similar texts",
+}
+
+
+def described(name: str, added: float, model: LeadModel | None) -> str:
+    """What a part of the log-odds is, in words; ``model`` tells whether a feature was stronger or weaker than usual."""
+    if name not in BY_NAME:
+        return _IN_WORDS.get(name, name)
+    about = BY_NAME[name].about
+    coefficient = None if model is None else model.features.get(name)
+    is_weaker = coefficient is not None and coefficient.weight * added < 0
+    return f"less than usual: {about}" if is_weaker else about
+
+
+def what_would_change(score: float, threshold: float) -> str:
+    """How far a lead's probability is from the decision, and what moves it."""
+    distance = abs(float(logit(score) - logit(threshold)))
+    if score >= threshold:
+        return (
+            f"{score:.2f} is at least MIN_LEAD_PROBABILITY ({threshold:g}). It would be no lead at a threshold above "
+            f"{score:.2f}, or if marks of similar texts as no lead took {distance:.1f} from the log-odds."
+        )
+    return (
+        f"{score:.2f} is below MIN_LEAD_PROBABILITY ({threshold:g}). It would be a lead at a threshold of {score:.2f}, "
+        f"or if marks of similar texts as leads added {distance:.1f} to the log-odds."
+    )

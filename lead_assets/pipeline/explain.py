@@ -9,10 +9,12 @@ from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import typed
 from lead_assets.domain.gate_catalog import DEDUPLICATION, GATES, RANK_GATES, gate_digest
 from lead_assets.domain.gates import Gate, judge
+from lead_assets.domain.lead_model import LeadModel, described, what_would_change
 from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.thresholds import cosine_threshold_of
 from lead_assets.pipeline.connect import LOCAL_MODELS
+from lead_assets.pipeline.lead_models import lead_model_for
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.storage.database import Database
 from lead_assets.storage.leads import read_other_places
@@ -46,11 +48,12 @@ def explain_document(database: Database, run: RunContext, reddit_id: str) -> dic
         "reddit_id": reddit_id,
         "url": about["url"],
         "title": about["title"],
-        "outcome": _outcome(found),
+        "outcome": _outcome(found, settings),
         "other_places": places,
         "crawl": _crawl(found),
         "gates": _gates(found, run, settings),
         "score": _score(found["candidates"], settings),
+        "probability": _probability(found["candidates"], lead, settings),
         "extraction": _extraction(found["extractions"]),
         "relevance_score": lead.get("relevance_score"),
     }
@@ -64,7 +67,7 @@ def _settings_of(run: RunContext, found: dict[str, Row | None]) -> Settings:
     return run.settings.model_copy(update={"cosine_threshold": cosine_threshold_of(model)})
 
 
-def _outcome(found: dict[str, Row | None]) -> str:
+def _outcome(found: dict[str, Row | None], settings: Settings) -> str:
     rejection, candidate, document = found["rejections"], found["candidates"], found["documents"]
     if rejection is not None:
         return f"rejected by {rejection['gate']}"
@@ -81,7 +84,10 @@ def _outcome(found: dict[str, Row | None]) -> str:
         return "kept candidate, not read yet"
     if extraction["status"] != "ok":
         return "could not be read"
-    read = "read as a lead, not persisted yet" if extraction["extraction"]["is_lead"] else "read, not a lead"
+    score = (found["leads"] or {}).get("relevance_score")
+    read = "read, not persisted yet" if score is None else f"read, not a lead: {score:.2f} is too low"
+    if settings.relevance == "fused":
+        read = "read as a lead, not persisted yet" if extraction["extraction"]["is_lead"] else "read, not a lead"
     return read + (f"; {STALE}" if extraction["stale"] else "")
 
 
@@ -177,6 +183,24 @@ def _score(candidate: Row | None, settings: Settings) -> Row | None:
         "model": candidate["model"],
         "duplicate_of": candidate["duplicate_of"],
         "ranked_at": candidate["ranked_at"],
+    }
+
+
+def _probability(candidate: Row | None, lead: Row, settings: Settings) -> Row | None:
+    """What the lead model says, what speaks for and against it in words, strongest first, and what would change it."""
+    if candidate is None or candidate["lead_probability"] is None:
+        return None
+    model: LeadModel | None = lead_model_for(settings, candidate["model"])
+    if model.digest != candidate["lead_model"]:
+        model = None
+    parts = sorted((candidate["lead_parts"] or {}).items(), key=lambda part: -abs(part[1]))
+    likely = candidate["lead_probability"]
+    return {
+        "lead_probability": likely,
+        "decides": settings.relevance == "probability",
+        "parts": [{"name": name, "about": described(name, added, model), "log_odds": added} for name, added in parts],
+        "lead_model": candidate["lead_model"],
+        "what_would_change_it": what_would_change(lead.get("relevance_score") or likely, settings.min_lead_probability),
     }
 
 

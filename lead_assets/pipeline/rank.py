@@ -25,6 +25,7 @@ from lead_assets.domain.funnel import funnel_steps, rejection_examples
 from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES, rejection_frame
 from lead_assets.domain.gates import GateOutcomes, GateStats, apply_gates, offenders
 from lead_assets.domain.keywords import searches_of
+from lead_assets.domain.lead_features import MARKS
 from lead_assets.domain.lead_marks import Posterior, fit_posterior, no_marks, places_of
 from lead_assets.domain.lead_model import LeadModel, probability
 from lead_assets.domain.scoring import COMPONENTS, asking_phrases, telling_phrases
@@ -258,7 +259,7 @@ def with_probability(
     posterior = fit_posterior(judged.log_odds, matrix, *places_of(marks, frame["reddit_id"]))
     parts = judged.parts()
     if posterior.accepted:
-        parts = [part | {"marks": round(float(added), 3)} for part, added in zip(parts, posterior.added, strict=True)]
+        parts = [part | {MARKS: round(float(added), 3)} for part, added in zip(parts, posterior.added, strict=True)]
     said = frame.assign(
         lead_probability=probability(judged.log_odds + posterior.added),
         lead_parts=pd.Series(parts, index=frame.index, dtype=object),
