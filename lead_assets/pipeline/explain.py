@@ -4,11 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from lead_assets.domain.candidate import EXCLUDED
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import typed
 from lead_assets.domain.gate_catalog import DEDUPLICATION, GATES, RANK_GATES, gate_digest
-from lead_assets.domain.gates import Gate, judge
+from lead_assets.domain.gates import EXCLUDED, Gate, judge
 from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.thresholds import cosine_threshold_of
