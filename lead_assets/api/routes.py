@@ -36,7 +36,7 @@ from lead_assets.config.environment import Environment
 from lead_assets.dagster_client import run_tables
 from lead_assets.dagster_client.run_tables import read_newest_runs
 from lead_assets.dagster_client.service import DagsterService
-from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.campaign import CAMPAIGN_ID, Campaign
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, Unavailable
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.schedule import next_due
@@ -134,7 +134,8 @@ def get_campaigns(given: Given) -> CampaignList:
         raise Unavailable(without_folder(str(error), environment.campaigns)) from None
     with given.database.connect() as connection:
         last_runs = read_last_runs(connection)
-        newest = read_newest_runs(connection, [file.id for file in files])
+        runnable = [file.id for file in files if CAMPAIGN_ID.fullmatch(file.id)]  # other names cannot be stored
+        newest = read_newest_runs(connection, runnable)
     entries = [_entry(one, last_runs.get(one.id, _NOTHING), newest.get(one.id), environment, now) for one in files]
     return CampaignList(campaigns=entries)
 
