@@ -262,7 +262,10 @@ def main() -> None:
         search_index = SearchIndex(url, key)
         stack.callback(search_index.close)
         campaign = Campaign(
-            id=f"benchmark_{uuid.uuid4().hex[:12]}", name="benchmark", product="Hosting for web applications.", keywords=KEYWORDS
+            id=f"benchmark_{uuid.uuid4().hex[:12]}",
+            name="benchmark",
+            product="Hosting for web applications.",
+            keywords=KEYWORDS,
         )
         stack.callback(search_index.delete_campaign, campaign.id)
         archive = folder / "corpus.ndjson"

@@ -1,5 +1,6 @@
 """Extractions: what was read out of candidates. They are never overwritten; a failed one may be tried again."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,14 +43,18 @@ def write_extractions(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
     One statement, as groups are small: a COPY with its temporary table takes several times as long.
     """
-    if not rows:
-        return
+    if rows:
+        connection.execute(_replacing_failed(), list(rows))
+
+
+@functools.cache
+def _replacing_failed() -> sa.Insert:
     inserting = insert(extractions)
-    replaced = {name: inserting.excluded[name] for name in rows[0]} | {"extracted_at": sa.func.now()}
-    statement = inserting.on_conflict_do_update(
-        index_elements=list(extractions.primary_key), set_=replaced, where=extractions.c.status == FAILED
+    return inserting.on_conflict_do_update(
+        index_elements=list(extractions.primary_key),
+        set_={column.name: inserting.excluded[column.name] for column in extractions.c},
+        where=extractions.c.status == FAILED,
     )
-    connection.execute(statement, list(rows))
 
 
 def read_current(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
