@@ -118,7 +118,7 @@ def _run_settings(environment: Environment, campaign: Campaign, body: StartRun) 
 def get_run(run_id: str, given: Given) -> Run:
     """A run: its state, and why it failed."""
     if not _RUN_ID.fullmatch(run_id):
-        raise RunUnknown(f"{run_id!r} is no id of a run.")
+        raise RunUnknown(f"{run_id!r} is not a valid run id.")
     run = read_run(given.dagster, run_id)
     told = without_folder(run.failure, given.environment.campaigns) if run.failure else None
     return run.model_copy(update={"failure": told})
@@ -210,7 +210,9 @@ def _since(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidInput("since: this is no day; write one such as 2026-01-31, or 2026-01-31T12:00:00Z.") from None
+        raise InvalidInput(
+            "since: this is not a valid day. Write one such as 2026-01-31, or 2026-01-31T12:00:00Z."
+        ) from None
 
 
 def _link(campaign_id: str, filters: LeadFilters) -> dict[str, str]:

@@ -111,7 +111,7 @@ def require_free_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            raise InvalidInput(f"Port {port} of {host} cannot be had ({error}); choose another with --port.") from None
+            raise InvalidInput(f"Port {port} of {host} is not free ({error}). Choose another with --port.") from None
 
 
 def valid_campaigns() -> list[str]:

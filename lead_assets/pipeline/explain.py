@@ -34,8 +34,8 @@ def explain_document(database: Database, run: RunContext, reddit_id: str) -> dic
     settings = _settings_of(run, found)
     if found["documents"] is None and found["rejections"] is None:
         raise InvalidInput(
-            f"Campaign {campaign_id} has not met {reddit_id}; give a link or a fullname such as t3_abc123 of a crawled "
-            "document (it may also match no keyword, or be excluded)."
+            f"Campaign {campaign_id} has not seen {reddit_id}. Give a link or a fullname such as t3_abc123 of a "
+            "crawled document (it may also match no keyword, or be excluded)."
         )
     about = found["documents"] or found["rejections"]
     assert about is not None
