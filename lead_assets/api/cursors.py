@@ -19,7 +19,7 @@ def read_cursor(cursor: str) -> tuple[float, str]:
     """Score and id that ``cursor`` was made of.
 
     Raises:
-        InvalidInput: it is no cursor of ours.
+        InvalidInput: it is not one of our cursors.
     """
     try:
         content = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
@@ -28,4 +28,4 @@ def read_cursor(cursor: str) -> tuple[float, str]:
             return score, found[2]
     except (ValueError, binascii.Error):
         pass
-    raise InvalidInput("cursor: this is no cursor; take next_cursor from the page before, unchanged.")
+    raise InvalidInput("cursor: this is not a valid cursor. Use next_cursor of the page before, unchanged.")

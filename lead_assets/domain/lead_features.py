@@ -86,7 +86,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("keyword_words", "the words of several keywords occur", "keywords", _hits),
     Feature("keyword_in_title", "a keyword is in the title", "keywords", _IN_TITLE),
     Feature(
-        "keyword_place", "no keyword, or only far from the beginning", "keywords", partial(_column, "keyword_place")
+        "keyword_place", "the first keyword comes late, or none does", "keywords", partial(_column, "keyword_place")
     ),
     Feature("asking_cue", "words of asking", "cues", _ASKING),
     Feature("selling_cue", "words of selling, showing or teaching", "cues", partial(_column, "selling_cue")),

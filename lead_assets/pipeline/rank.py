@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import (
-    EXCLUDED,
     MATCHES,
     Meaning,
     component_frame,
@@ -23,7 +22,7 @@ from lead_assets.domain.candidate import (
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.funnel import funnel_steps, rejection_examples
 from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES, rejection_frame
-from lead_assets.domain.gates import GateOutcomes, GateStats, apply_gates, offenders
+from lead_assets.domain.gates import EXCLUDED, GateOutcomes, GateStats, apply_gates, offenders
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.lead_features import MARKS
 from lead_assets.domain.lead_marks import Posterior, fit_posterior, no_marks, places_of
