@@ -9,6 +9,7 @@ from lead_assets.domain.funnel import funnel_steps
 from lead_assets.domain.scoring import relevance
 from lead_assets.pipeline.step import Step, StepContext, StepReport
 from lead_assets.storage.extractions import read_current
+from lead_assets.storage.lead_events import add_found
 from lead_assets.storage.leads import read_qualified, write_extracted
 from lead_assets.storage.schema import qualified_leads
 from lead_assets.storage.statistics import count_rows, read_funnel
@@ -22,10 +23,11 @@ def run(context: StepContext) -> StepReport:
     with context.session.transaction() as connection:
         with context.phases.measured("write"):
             changes = write_extracted(connection, campaign_id, lead_rows(connection, campaign_id))
+            found = add_found(connection, campaign_id)
         stored = count_rows(connection, qualified_leads, campaign_id)
         funnel = funnel_steps(read_funnel(connection, campaign_id))
         best = to_rows(read_qualified(connection, campaign_id, limit=MOST_SHOWN))
-    counts = {"leads_stored": stored, "leads_new": changes.new, "leads_gone": changes.gone}
+    counts = {"leads_stored": stored, "leads_new": changes.new, "leads_gone": changes.gone, "leads_first_found": found}
     shown = ("relevance_score", "reddit_id", "subreddit", "reddit_url")
     return StepReport(
         row_count=stored,
