@@ -29,6 +29,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "demo": ("running:demo", "Run the sample campaigns on the sample corpus, from nothing to leads."),
     "leads": ("reading:leads", "Show the qualified leads of CAMPAIGN, best first, with the reason for each."),
+    "inbox": ("inboxing:inbox", "Give leads a status or a note, undo, and show what was decided."),
+    "mark": ("inboxing:mark", "Say whether documents of CAMPAIGN are leads."),
+    "marks": ("inboxing:marks", "Export and import marks: which documents are leads, as people have said."),
     "candidates": ("reading:candidates", "Show the kept candidates of CAMPAIGN, best first."),
     "explain": (
         "reading:explain",
@@ -38,7 +41,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("reading:export", "Write leads, candidates and rejections of CAMPAIGN into files."),
     "evaluate": ("evaluating:evaluate_command", "Measure the ranking on labelled campaigns."),
     "sweep": ("sweeping:sweep", "Remove from every store what was deleted or removed on Reddit."),
-    "api": ("serving:api", "Serve the HTTP API."),
+    "api": ("serving:api", "Serve the inbox page and the HTTP API."),
     "tokens": ("serving:tokens", "Make, list and revoke tokens of the HTTP API."),
 }
 """Each command's module and what it does: a command is imported when it is used, since some import all of Dagster."""

@@ -77,13 +77,20 @@ def tokens() -> None:
 
 @tokens.command("new")
 @_name_argument
-def new(name: str) -> None:
-    """Make a token and print it, once: only its hash is stored."""
+@click.option(
+    "--kind",
+    type=click.Choice(["work", "read"]),
+    default="work",
+    show_default=True,
+    help="Whether it may change something: work on leads, start runs, write to campaign files.",
+)
+def new(name: str, kind: str) -> None:
+    """Make a token and print it, once: only its hash is stored. It also signs in to the page."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(f"{name!r} is no name for a token; write up to 63 letters, digits, and any of _ . @ -")
     token = new_token()
     with opened_database() as database, database.engine.begin() as connection:
-        if not add_token(connection, name, hash_token(token.encode())):
+        if not add_token(connection, name, hash_token(token.encode()), kind):
             raise InvalidInput(f"There is or was a token {name}; choose another name.")
     click.echo(token)
     errors.print("This is shown once. Every request needs a token now: Authorization: Bearer …", soft_wrap=True)
@@ -95,14 +102,14 @@ def list_tokens(as_json: bool) -> None:
     """List the tokens, by name; their hashes stay where they are."""
     found = _tokens()
     if as_json:
-        echo_json([{"name": one.name, "created_at": one.created_at, "revoked_at": one.revoked_at} for one in found])
+        echo_json([{"name": one.name, "kind": one.kind, "created_at": one.created_at, "revoked_at": one.revoked_at} for one in found])
         return
     table = Table(title="Tokens of the HTTP API", title_justify="left")
-    for column in ("name", "made", "revoked"):
+    for column in ("name", "kind", "made", "revoked"):
         table.add_column(column)
     for one in found:
         revoked = f"{one.revoked_at:%Y-%m-%d %H:%M}" if one.revoked_at else "–"
-        table.add_row(one.name, f"{one.created_at:%Y-%m-%d %H:%M}", revoked)
+        table.add_row(one.name, one.kind, f"{one.created_at:%Y-%m-%d %H:%M}", revoked)
     console.print(table)
 
 
