@@ -17,8 +17,8 @@ _LEAD = (
         intent_similarity, asking_cue, selling_cue, keyword_hits, fused_score, kept, run_id, product_similarity)
         VALUES (:campaign, :id, 'model', 'hash', 1, 1, 1, 0, 0, 1, :score, true, 'run', 1)""",
     """INSERT INTO lead_assets.extractions (campaign_id, reddit_id, request_key, text_hash, extractor, model, status,
-        removed_quotes, removed_contacts, attempts, run_id)
-        VALUES (:campaign, :id, 'key', 'hash', 'rules', 'rules', 'ok', 0, 0, 1, 'run')""",
+        extraction, removed_quotes, removed_contacts, attempts, run_id)
+        VALUES (:campaign, :id, 'key', 'hash', 'rules', 'rules', 'ok', '{"is_lead": true}', 0, 0, 1, 'run')""",
     """INSERT INTO lead_assets.leads (campaign_id, reddit_id, reddit_url, author, extracted_data, relevance_score,
         title, subreddit, posted_at)
         VALUES (:campaign, :id, :url, :author, '{"is_lead": true, "request_key": "key",
@@ -43,7 +43,9 @@ def store_leads(
         "url": "https://reddit.com/x",
         "more": {},
     } | of_document
-    rows = [{"campaign": campaign_id, "id": one, "score": score, **shared} for one, score in zip(ids, scores)]
+    rows = [
+        {"campaign": campaign_id, "id": one, "score": score, **shared} for one, score in zip(ids, scores, strict=True)
+    ]
     with database.engine.begin() as connection:
         for statement in _LEAD:
             text = sa.text(statement)

@@ -37,7 +37,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "reading:explain",
         "Show everything about one document: each gate, each score, what was read.",
     ),
-    "campaigns": ("campaigns:campaigns", "List, create and validate campaign files."),
+    "campaigns": ("campaigns:campaigns", "List, create, change and validate campaign files."),
+    "preview": (
+        "previewing:preview_command",
+        "Show which leads would go and come under other settings; nothing is changed.",
+    ),
     "export": ("reading:export", "Write leads, candidates and rejections of CAMPAIGN into files."),
     "evaluate": ("evaluating:evaluate_command", "Measure the ranking on labelled campaigns."),
     "sweep": ("sweeping:sweep", "Remove from every store what was deleted or removed on Reddit."),

@@ -33,11 +33,11 @@ class WithoutQuery(logging.Filter):
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a token.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
 def api(host: str, port: int) -> None:
-    """Serve the HTTP API. Runs are started through Dagster, which `lead-assets dev` serves."""
+    """Serve the inbox page and the HTTP API. Runs are started through Dagster, which `lead-assets dev` serves."""
     # Imported here: the framework takes a good part of a second, and other commands do without.
     import uvicorn
 
-    from lead_assets.api.app import build_app
+    from lead_assets.web.site import build_site
 
     beyond = not is_loopback(host)
     tokens = _tokens()
@@ -48,10 +48,10 @@ def api(host: str, port: int) -> None:
         )
     require_free_port(host, port)
     needed = "with a token" if tokens else "without a token, for this machine only"
-    errors.print(f"The API listens on http://{_shown(host)}:{port}, {needed}.", soft_wrap=True)
+    errors.print(f"The page and the API are on http://{_shown(host)}:{port}, {needed}.", soft_wrap=True)
     logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
     uvicorn.run(
-        build_app(Environment.read(), beyond_loopback=beyond),
+        build_site(Environment.read(), beyond_loopback=beyond),
         host=host,
         port=port,
         ws="none",
@@ -102,7 +102,12 @@ def list_tokens(as_json: bool) -> None:
     """List the tokens, by name; their hashes stay where they are."""
     found = _tokens()
     if as_json:
-        echo_json([{"name": one.name, "kind": one.kind, "created_at": one.created_at, "revoked_at": one.revoked_at} for one in found])
+        echo_json(
+            [
+                {"name": one.name, "kind": one.kind, "created_at": one.created_at, "revoked_at": one.revoked_at}
+                for one in found
+            ]
+        )
         return
     table = Table(title="Tokens of the HTTP API", title_justify="left")
     for column in ("name", "kind", "made", "revoked"):

@@ -43,9 +43,7 @@ def edit_campaign(
     text = path.read_text(encoding="utf-8")
     edited = _edited(path, text, settings or {}, negative_keywords, exclude_subreddits, exclude_authors)
     after = read_campaign_text(path, edited)
-    if after.model_dump() != _expected(
-        before, settings or {}, negative_keywords, exclude_subreddits, exclude_authors
-    ):
+    if after.model_dump() != _expected(before, settings or {}, negative_keywords, exclude_subreddits, exclude_authors):
         raise CampaignInvalid(f"{path} is written in a way that cannot be changed safely. Edit it by hand.")
     try:
         write_whole(path, edited, mode=stat.S_IMODE(path.stat().st_mode))

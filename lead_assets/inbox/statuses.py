@@ -1,4 +1,4 @@
-"""What people decide about leads. Each decision is an event; ``undo`` appends another that puts back what was before."""
+"""What people decide about leads. Each decision is an event; ``undo`` appends one that puts back what was before."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -44,9 +44,7 @@ def set_status(
         if until <= now:
             raise InvalidInput(f"A snooze until {until:%Y-%m-%d %H:%M} has ended already. Choose a later time.")
     chosen = _known(connection, campaign_id, reddit_ids)
-    add_events(
-        connection, campaign_id, chosen, event="status", value=status, reason=reason, until=until, actor=actor
-    )
+    add_events(connection, campaign_id, chosen, event="status", value=status, reason=reason, until=until, actor=actor)
 
 
 def set_mark(

@@ -53,7 +53,9 @@ def read_tab(
     of_campaign = sa.select(*columns).where(lead_states.c.campaign_id == campaign_id)
     states = of_campaign.cte("states").prefix_with("MATERIALIZED")
     moment = states.c.found_at if status == "new" else sa.func.coalesce(states.c.status_at, states.c.found_at)
-    page = sa.select(states.c.reddit_id.label("name"), sa.cast(sa.null(), sa.BigInteger).label("leads"), moment.label("at"))
+    page = sa.select(
+        states.c.reddit_id.label("name"), sa.cast(sa.null(), sa.BigInteger).label("leads"), moment.label("at")
+    )
     page = page.where(states.c.status == status)
     if conditions := _conditions(filters, states):
         page = page.join(leads, (leads.c.campaign_id == campaign_id) & (leads.c.reddit_id == states.c.reddit_id))
@@ -77,9 +79,7 @@ def read_tab(
 
 def read_cards(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The cards of some leads, whatever their status, by id; what is not in the inbox is left out."""
-    query = _cards().where(
-        lead_states.c.campaign_id == campaign_id, lead_states.c.reddit_id.in_(list(reddit_ids))
-    )
+    query = _cards().where(lead_states.c.campaign_id == campaign_id, lead_states.c.reddit_id.in_(list(reddit_ids)))
     return {row.reddit_id: dict(row._mapping) for row in connection.execute(query)}
 
 

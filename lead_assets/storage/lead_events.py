@@ -1,4 +1,4 @@
-"""Events of leads, append-only. The only change that is ever made to one takes a text away that was deleted on Reddit."""
+"""Events of leads, append-only. The only change ever made to one takes a text away that was deleted on Reddit."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -157,9 +157,7 @@ def read_qualified(
         query = query.where(current == status)
     if found_after is not None:
         moment, reddit_id = found_after
-        query = query.where(
-            (found_at < moment) | ((found_at == moment) & (qualified_leads.c.reddit_id > reddit_id))
-        )
+        query = query.where((found_at < moment) | ((found_at == moment) & (qualified_leads.c.reddit_id > reddit_id)))
     if after is not None:
         score, reddit_id = after
         lower = qualified_leads.c.relevance_score < score

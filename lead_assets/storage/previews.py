@@ -59,7 +59,9 @@ def read_for_preview(connection: sa.Connection, campaign_id: str) -> pd.DataFram
     return frame.assign(ruled_out=frame["ruled_out"].astype("boolean").fillna(value=False).astype(bool))
 
 
-def read_own_texts(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+def read_own_texts(
+    connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]
+) -> dict[str, tuple[str, str]]:
     """Title and body that the authors of some documents wrote, by id."""
     query = sa.select(documents.c.reddit_id, own_title, documents.c.body).where(
         documents.c.campaign_id == campaign_id,

@@ -358,9 +358,7 @@ lead_events = sa.Table(
     sa.Index("lead_events_of_lead", "campaign_id", "reddit_id", "event_id"),
     sa.Index("lead_events_reddit_id", "reddit_id"),
     sa.Index("lead_events_actor", "campaign_id", "actor", "event_id"),
-    sa.Index(
-        "lead_events_found", "campaign_id", "reddit_id", unique=True, postgresql_where=sa.text("event = 'found'")
-    ),
+    sa.Index("lead_events_found", "campaign_id", "reddit_id", unique=True, postgresql_where=sa.text("event = 'found'")),
     sa.Index(
         "lead_events_announced",
         *("campaign_id", "reddit_id", "value"),

@@ -72,8 +72,12 @@ def test_in_the_samples_only_the_changed_lines_change(tmp_path: Path, campaign_i
 def test_keys_that_are_not_there_are_added(tmp_path: Path) -> None:
     path = write(tmp_path, "name: CRM\nproduct: A CRM.\nkeywords: [crm]\n")
     edit_campaign(
-        tmp_path, "crm", negative_keywords=['"reference: material"'], exclude_authors=["bot"], settings={"CUE_ASKING": 0.1}
-    )  # fmt: skip
+        tmp_path,
+        "crm",
+        negative_keywords=['"reference: material"'],
+        exclude_authors=["bot"],
+        settings={"CUE_ASKING": 0.1},
+    )
     campaign = read_campaign(path)
     assert campaign.negative_keywords == ['"reference: material"']
     assert campaign.exclude_authors == ["bot"]

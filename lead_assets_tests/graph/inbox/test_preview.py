@@ -27,7 +27,7 @@ def leads(world: World) -> set[str]:
 
 
 def state(world: World) -> dict[str, Any]:
-    rows = {table: world.rows(f"SELECT * FROM lead_assets.{table}") for table in TABLES}  # noqa: S608
+    rows = {table: world.rows(f"SELECT * FROM lead_assets.{table}") for table in TABLES}
     return {table: sorted(map(str, found)) for table, found in rows.items()}
 
 
@@ -60,7 +60,7 @@ def test_a_preview_says_what_a_run_then_does(world: World) -> None:
     world.run(CAMPAIGN, config=stricter)
     assert first - leads(world) == gone
     assert asked(world, Changes())[1] == gone, "what is left of an experiment is seen, and would come back"
-    write_sample(world, f"\n  # a rule\n")
+    write_sample(world, "\n  # a rule\n")
     text = (world.folder / "campaigns" / f"{CAMPAIGN}.yaml").read_text(encoding="utf-8")
     text = text.replace("exclude: [forhire]", f"exclude: [forhire, {subreddit}]")
     text = text.replace("  - giveaway", "  - giveaway\n  - spreadsheet")

@@ -15,6 +15,8 @@ from lead_assets.storage.deletions import purge_deleted, remember_deleted
 from lead_assets.storage.lead_events import add_found, read_history, read_notes, read_states
 from lead_assets_tests.stored_leads import store_leads
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
 
 @pytest.fixture
 def ids(database: Database) -> list[str]:
@@ -135,7 +137,7 @@ def test_a_note_can_be_taken_back(database: Database, ids: list[str]) -> None:
         (lambda store, ids: set_status(store, "crm", ids, "dismissed", actor="a", reason="dull"), "not a reason"),
         (lambda store, ids: set_status(store, "crm", ["t3_none"], "won", actor="a"), "holds no document"),
         (lambda store, ids: set_status(store, "crm", ids, "won", actor="a", until=datetime.now(UTC)), "snooze"),
-        (lambda store, ids: set_status(store, "crm", ids, "snoozed", actor="a", until=datetime(2020, 1, 1, tzinfo=UTC)), "ended"),
+        (lambda store, ids: set_status(store, "crm", ids, "snoozed", actor="a", until=LONG_AGO), "ended"),
         (lambda store, ids: set_mark(store, "crm", ids, "maybe", actor="a"), "not a mark"),
         (lambda store, ids: add_note(store, "crm", ids[0], "\n", actor="a"), "empty"),
         (lambda store, ids: add_note(store, "crm", ids[0], "x" * 2001, actor="a"), "longer"),

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-import sqlalchemy as sa
 import uvicorn
 import yaml
+from fastapi import FastAPI
 
 from lead_assets import servers as embedded
 from lead_assets.api.app import build_app
@@ -27,8 +27,8 @@ from lead_assets.api.tokens import hash_token, new_token
 from lead_assets.config.environment import Environment
 from lead_assets.storage.api_tokens import add_token, revoke_token
 from lead_assets.storage.database import Database
-from lead_assets_tests.stored_leads import store_leads
 from lead_assets_tests.conftest import PROJECT, _create_database
+from lead_assets_tests.stored_leads import store_leads
 
 PATIENCE_SECONDS = 120
 
@@ -40,9 +40,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(variables: Mapping[str, str], *, beyond_loopback: bool = False) -> Iterator[str]:
+def serving(
+    variables: Mapping[str, str], *, beyond_loopback: bool = False, build: Callable[..., FastAPI] = build_app
+) -> Iterator[str]:
     """The address of the API on what ``variables`` name."""
-    app = build_app(Environment.read(variables), beyond_loopback=beyond_loopback)
+    app = build(Environment.read(variables), beyond_loopback=beyond_loopback)
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, ws="none", log_level="error"))
     thread = threading.Thread(target=server.run)

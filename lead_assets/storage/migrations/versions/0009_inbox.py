@@ -1,4 +1,4 @@
-"""The inbox: what became of leads as append-only events, the outbox of alerts, sessions of the page, kinds of tokens."""
+"""The inbox: what became of leads as events, the outbox of alerts, sessions of the page, kinds of tokens."""
 
 from alembic import op
 
