@@ -1,7 +1,7 @@
 """A lead as people see it, the same on the page, in reports, alerts and answers to assistants."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pandas as pd
+import sqlalchemy as sa
 
 from lead_assets.domain.ages import age
-from lead_assets.domain.scoring import contributions
+from lead_assets.domain.frames import to_rows
+from lead_assets.domain.scoring import COMPONENTS, contributions
 from lead_assets.domain.settings import Settings
+from lead_assets.storage.inbox_leads import read_parents
+from lead_assets.storage.lead_events import read_notes
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。])[\"')\]]*\s+|\n+")
 _DIRECTION_CHANGES = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
@@ -91,13 +95,14 @@ class Card:
 
 def make_card(
     row: Mapping[str, Any],
-    settings: Settings,
     now: datetime,
     *,
+    reasons: list[str],
     parent: Mapping[str, Any] | None = None,
     notes: list[str] | None = None,
 ) -> Card:
-    """The card of a row of ``storage.inbox_leads``; ``parent`` is the post that a comment answers."""
+    """The card of a row of ``storage.inbox_leads``; ``parent`` is the post that a comment answers,
+    ``reasons`` are of ``strongest_reasons``."""
     data = row["extracted_data"] or {}
     quotes = [quote for quote in data.get("evidence") or [] if isinstance(quote, str)]
     return Card(
@@ -111,7 +116,7 @@ def make_card(
         qualifies=row["qualifies"],
         stale=row["stale"],
         probability=float(row["relevance_score"] or 0.0),
-        reasons=strongest_reasons(row, settings),
+        reasons=reasons,
         age=age(row["posted_at"], now),
         found=age(row["found_at"], now),
         title=shown(row["title"]),
@@ -132,13 +137,13 @@ def make_card(
     )
 
 
-def strongest_reasons(row: Mapping[str, Any], settings: Settings, most: int = 3) -> list[str]:
-    """What adds most to a document's score, in words, strongest first."""
-    if row.get("cosine_similarity") is None:
-        return []
-    parts = contributions(pd.DataFrame([dict(row)]), settings.weights).iloc[0]
-    strongest = parts[parts > 0].sort_values(ascending=False, kind="stable").index[:most]
-    return [REASONS.get(str(name), str(name)) for name in strongest]
+def strongest_reasons(rows: Sequence[Mapping[str, Any]], settings: Settings, most: int = 3) -> list[list[str]]:
+    """What adds most to each document's score, in words, strongest first; nothing where it was not ranked."""
+    names = [component.name for component in COMPONENTS]
+    frame = pd.DataFrame([{name: row.get(name) for name in names} for row in rows], columns=names).astype("float64")
+    parts = contributions(frame, settings.weights).to_dict("records")
+    strongest = [sorted(part.items(), key=lambda item: -item[1]) for part in parts]
+    return [[REASONS.get(str(name), str(name)) for name, added in each if added > 0][:most] for each in strongest]
 
 
 def excerpt_of(text: str, quotes: list[str]) -> Excerpt:
@@ -191,3 +196,20 @@ def reddit_link(url: str | None) -> str | None:
         return None
     trusted = any(host == each or host.endswith(f".{each}") for each in _REDDIT_HOSTS)
     return url if parts.scheme in ("http", "https") and trusted and "@" not in parts.netloc else None
+
+
+def read_cards_of(
+    connection: sa.Connection, campaign_id: str, rows: Sequence[Mapping[str, Any]], settings: Settings, now: datetime
+) -> list[Card]:
+    """The cards of rows of ``storage.inbox_leads``, with their notes and what comments answer."""
+    if not rows:
+        return []
+    posts = sorted({row["post_id"] for row in rows if row["kind"] == "comment" and row["post_id"]})
+    parents = read_parents(connection, campaign_id, posts) if posts else {}
+    notes: dict[str, list[str]] = {}
+    for note in to_rows(read_notes(connection, campaign_id, [row["reddit_id"] for row in rows])):
+        notes.setdefault(note["reddit_id"], []).append(note["value"])
+    return [
+        make_card(row, now, reasons=why, parent=parents.get(row["post_id"]), notes=notes.get(row["reddit_id"]))
+        for row, why in zip(rows, strongest_reasons(rows, settings), strict=True)
+    ]

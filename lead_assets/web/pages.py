@@ -1,6 +1,5 @@
 """The pages that are read: campaigns, a tab of the inbox, one lead with all that is known of it."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,12 +9,10 @@ from starlette.responses import RedirectResponse, Response
 
 from lead_assets.config.campaign_files import list_campaigns
 from lead_assets.domain.ages import age
-from lead_assets.domain.frames import to_rows
-from lead_assets.domain.settings import Settings
-from lead_assets.inbox.cards import Card, make_card, shown
+from lead_assets.inbox.cards import read_cards_of, shown
 from lead_assets.pipeline.explain import explain_document
-from lead_assets.storage.inbox_leads import read_cards, read_choices, read_parents, read_tab
-from lead_assets.storage.lead_events import newest_undoable, read_history, read_notes
+from lead_assets.storage.inbox_leads import read_cards, read_choices, read_tab
+from lead_assets.storage.lead_events import newest_undoable, read_history
 from lead_assets.web.campaign_head import read_head, without_paths
 from lead_assets.web.offers import Offer, offer_after
 from lead_assets.web.rendering import PageRoute, Visit, Visiting
@@ -57,28 +54,12 @@ def tab(
             tab=view.tab,
             counts=found.counts,
             view=view,
-            cards=cards_of(connection, campaign_id, rows, head.run.settings, now),
+            cards=read_cards_of(connection, campaign_id, rows, head.run.settings, now),
             choices=read_choices(connection, campaign_id),
             ages=AGES,
             older=view.address(campaign_id, after=position_after(last["moment"], last["reddit_id"])) if last else "",
             done=_done(visit, connection, head.run, campaign_id) if done else None,
         )
-
-
-def cards_of(
-    connection: sa.Connection, campaign_id: str, rows: Sequence[dict[str, Any]], settings: Settings, now: datetime
-) -> list[Card]:
-    """The cards of rows of ``storage.inbox_leads``, with their notes and what comments answer."""
-    posts = sorted({row["post_id"] for row in rows if row["kind"] == "comment" and row["post_id"]})
-    parents = read_parents(connection, campaign_id, posts) if posts else {}
-    notes: dict[str, list[str]] = {}
-    if rows:
-        for note in to_rows(read_notes(connection, campaign_id, [row["reddit_id"] for row in rows])):
-            notes.setdefault(note["reddit_id"], []).append(note["value"])
-    return [
-        make_card(row, settings, now, parent=parents.get(row["post_id"]), notes=notes.get(row["reddit_id"]))
-        for row in rows
-    ]
 
 
 def _done(visit: Visit, connection: sa.Connection, run: Any, campaign_id: str) -> dict[str, Any] | None:
@@ -108,7 +89,7 @@ def one_lead(visit: Visiting, campaign_id: str, reddit_id: str) -> Response:
         head = read_head(visit, connection, campaign_id)
         explanation = explain_document(visit.services.database, head.run, reddit_id)
         row = read_cards(connection, campaign_id, [reddit_id]).get(reddit_id)
-        card = cards_of(connection, campaign_id, [row], head.run.settings, now)[0] if row else None
+        card = read_cards_of(connection, campaign_id, [row], head.run.settings, now)[0] if row else None
         events = read_history(connection, campaign_id, reddit_id)
         counts = read_tab(connection, campaign_id, "new", View().filters("UTC", now), limit=1).counts
         return visit.render(

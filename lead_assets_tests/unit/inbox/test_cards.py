@@ -38,10 +38,10 @@ def test_every_component_of_the_score_has_its_words() -> None:
 
 def test_the_strongest_reasons_come_first_and_what_lowers_the_score_is_none() -> None:
     row = dict.fromkeys((component.name for component in COMPONENTS), 0.0) | {"lexical": 1.0, "cosine_similarity": 0.0}
-    found = strongest_reasons(row | {"selling_cue": 1.0, "intent_similarity": -1.0}, Settings())
+    (found,) = strongest_reasons([row | {"selling_cue": 1.0, "intent_similarity": -1.0}], Settings())
     assert found[0] == "uses your keywords"
     assert "sounds like somebody selling" not in found
-    assert strongest_reasons({}, Settings()) == []
+    assert strongest_reasons([{}], Settings()) == [[]]
 
 
 @pytest.mark.parametrize(
