@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "previewing:preview_command",
         "Show which leads would go and come under other settings; nothing is changed.",
     ),
+    "report": ("reporting:report", "Print the leads of CAMPAIGN as one HTML file, to open, print or send."),
     "export": ("reading:export", "Write leads, candidates and rejections of CAMPAIGN into files."),
     "evaluate": ("evaluating:evaluate_command", "Measure the ranking on labelled campaigns."),
     "sweep": ("sweeping:sweep", "Remove from every store what was deleted or removed on Reddit."),

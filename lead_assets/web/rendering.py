@@ -3,14 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
-from jinja2 import Environment as Templates
-from jinja2 import FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from lead_assets.api.access import Identity, identity_of
@@ -18,7 +15,7 @@ from lead_assets.api.errors import UNTOLD, status_and_sentence
 from lead_assets.api.routes import Services, services_of
 from lead_assets.api.sessions import form_token, is_form_token, new_session, remember, session_in
 from lead_assets.domain.errors import InvalidInput
-from lead_assets.domain.inbox import REASONS, STATUSES
+from lead_assets.web.templating import templates
 
 HEADERS: Mapping[str, str] = {
     "content-security-policy": (
@@ -35,22 +32,6 @@ MAX_FIELDS = 2_000
 
 class FormRefused(InvalidInput):
     """A form that was not made by this page for this browser."""
-
-
-def _number(value: float) -> str:
-    """A threshold for people: 1000, 0.3, -5."""
-    return f"{value:,.6g}"
-
-
-templates = Templates(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-templates.filters["number"] = _number
-templates.globals.update(reasons=REASONS, statuses=STATUSES)
 
 
 @dataclass(frozen=True)
