@@ -416,19 +416,22 @@ def _view(name: str, of: sa.Table, *more: sa.Column[Any]) -> sa.Table:
 current_candidates = _view("current_candidates", candidates, sa.Column("is_readable", sa.Boolean))
 current_extractions = _view("current_extractions", extractions, sa.Column("stale", sa.Boolean))
 qualified_leads = _view("qualified_leads", leads, sa.Column("stale", sa.Boolean))
-_DECISION = (
-    sa.Column("status", sa.Text),
-    sa.Column("reason", sa.Text),
-    sa.Column("snoozed_until", sa.DateTime(timezone=True)),
-    sa.Column("status_by", sa.Text),
-    sa.Column("status_at", sa.DateTime(timezone=True)),
-)
+
+
+def _decision() -> list[sa.Column[Any]]:
+    """The columns that say what was decided about a lead last."""
+    texts, times = ("status", "reason", "status_by"), ("snoozed_until", "status_at")
+    columns: dict[str, sa.Column[Any]] = {name: sa.Column(name, sa.Text) for name in texts}
+    columns |= {name: sa.Column(name, sa.DateTime(timezone=True)) for name in times}
+    return [columns[name] for name in ("status", "reason", "snoozed_until", "status_by", "status_at")]
+
+
 lead_decisions = sa.Table(
     "lead_decisions",
     _views,
     sa.Column("campaign_id", sa.Text),
     sa.Column("reddit_id", sa.Text),
-    *(sa.Column(column.name, column.type) for column in _DECISION),
+    *_decision(),
 )
 lead_states = sa.Table(
     "lead_states",
@@ -436,7 +439,7 @@ lead_states = sa.Table(
     sa.Column("campaign_id", sa.Text),
     sa.Column("reddit_id", sa.Text),
     sa.Column("found_at", sa.DateTime(timezone=True)),
-    *(sa.Column(column.name, column.type) for column in _DECISION),
+    *_decision(),
     sa.Column("qualifies", sa.Boolean),
     sa.Column("stale", sa.Boolean),
 )

@@ -1,6 +1,6 @@
 """How pages are made: templates with everything escaped, headers that allow no code but ours, forms with a token."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -110,7 +110,7 @@ OurForm = Annotated[Form, Depends(_form)]
 class PageRoute(APIRoute):
     """A route for people: what goes wrong is a page that says so in a sentence."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, with errors told as a page."""
         handle = super().get_route_handler()
 

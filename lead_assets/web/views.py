@@ -17,6 +17,7 @@ from lead_assets.storage.inbox_leads import InboxFilters, Position
 
 PAGE = 25
 AGES: Mapping[str, str] = {"": "any age", "1d": "a day", "3d": "3 days", "7d": "a week", "30d": "30 days"}
+_STATUS_NAMES: Mapping[str, Status] = {status: status for status in STATUSES}
 _Text = Annotated[str, Query(max_length=200)]
 
 
@@ -80,7 +81,7 @@ def view_in_address(
 ) -> View:
     """The view that an address names; what no view has is left out, so that an old address still leads somewhere."""
     return View(
-        tab=next((status for status in STATUSES if status == tab), "new"),
+        tab=_STATUS_NAMES.get(tab, "new"),
         p=p,
         age=age,
         found=found,
