@@ -21,7 +21,7 @@ def read_cursor(cursor: str) -> tuple[float, str]:
     """Score and id that ``cursor`` was made of.
 
     Raises:
-        InvalidInput: it is no cursor of ours.
+        InvalidInput: it is not one of our cursors.
     """
     try:
         found = _CONTENT.fullmatch(_content(cursor))
@@ -52,7 +52,7 @@ def read_found_cursor(cursor: str) -> tuple[datetime, str]:
     raise InvalidInput(_NONE)
 
 
-_NONE = "cursor: this is no cursor; take next_cursor from the page before, unchanged, with the same order."
+_NONE = "cursor: this is not a valid cursor. Use next_cursor of the page before, unchanged and with the same order."
 
 
 def _content(cursor: str) -> str:

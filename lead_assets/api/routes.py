@@ -37,7 +37,7 @@ from lead_assets.dagster_client import run_tables
 from lead_assets.dagster_client.run_tables import read_newest_runs
 from lead_assets.dagster_client.service import DagsterService
 from lead_assets.domain.ages import parse_since
-from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.campaign import CAMPAIGN_ID, Campaign
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, Unavailable
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.schedule import next_due
@@ -119,7 +119,7 @@ def _run_settings(environment: Environment, campaign: Campaign, body: StartRun) 
 def get_run(run_id: str, given: Given) -> Run:
     """A run: its state, and why it failed."""
     if not _RUN_ID.fullmatch(run_id):
-        raise RunUnknown(f"{run_id!r} is no id of a run.")
+        raise RunUnknown(f"{run_id!r} is not a valid run id.")
     run = read_run(given.dagster, run_id)
     told = without_folder(run.failure, given.environment.campaigns) if run.failure else None
     return run.model_copy(update={"failure": told})
@@ -135,7 +135,8 @@ def get_campaigns(given: Given) -> CampaignList:
         raise Unavailable(without_folder(str(error), environment.campaigns)) from None
     with given.database.connect() as connection:
         last_runs = read_last_runs(connection)
-        newest = read_newest_runs(connection, [file.id for file in files])
+        runnable = [file.id for file in files if CAMPAIGN_ID.fullmatch(file.id)]  # other names cannot be stored
+        newest = read_newest_runs(connection, runnable)
     entries = [_entry(one, last_runs.get(one.id, _NOTHING), newest.get(one.id), environment, now) for one in files]
     return CampaignList(campaigns=entries)
 
@@ -235,7 +236,9 @@ def _since(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidInput("since: this is no day; write one such as 2026-01-31, or 2026-01-31T12:00:00Z.") from None
+        raise InvalidInput(
+            "since: this is not a valid day. Write one such as 2026-01-31, or 2026-01-31T12:00:00Z."
+        ) from None
 
 
 def _link(campaign_id: str, filters: LeadFilters) -> dict[str, str]:

@@ -18,8 +18,8 @@ USERS_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("servers:up", "Start the embedded servers, and bring schema and index to this version."),
     "down": ("servers:down", "Stop the embedded servers; their data stays."),
-    "status": ("servers:status", "Show the servers, the schema, and what is stored for each campaign."),
-    "env": ("servers:env", "Print the environment for other programs, as shell exports. It holds secrets."),
+    "status": ("status:status", "Show the servers, the schema, and what is stored for each campaign."),
+    "env": ("status:env", "Print the environment for other programs, as shell exports. It holds secrets."),
     "dev": ("servers:dev", "Serve the Dagster UI with its daemon, on the embedded servers or your own."),
     "reload": ("reloading:reload", "Let the running Dagster read the definitions again."),
     "run": ("running:run", "Find leads for CAMPAIGN: materialize the whole graph, and print the funnel."),

@@ -103,7 +103,7 @@ def validate(paths: tuple[Path, ...]) -> None:
             broken += 1
             console.print(str(error), style="red", soft_wrap=True, markup=False)
     if broken:
-        raise CampaignInvalid(f"{broken} of {len(chosen)} campaign files are broken; mend the lines named above.")
+        raise CampaignInvalid(f"{broken} of {len(chosen)} campaign files are broken. Fix the lines named above.")
 
 
 @campaigns.command()
@@ -131,7 +131,7 @@ def new(
     path = folder / f"{chosen}.yaml"
     if not CAMPAIGN_ID.fullmatch(chosen):
         raise InvalidInput(
-            f"{chosen!r} is no campaign id; use lower-case letters, digits and underscores, letter first."
+            f"{chosen!r} is not a valid campaign id. Use lower-case letters, digits and underscores, letter first."
         )
     for there in (path, path.with_suffix(".yml")):
         if there.exists():

@@ -1,25 +1,19 @@
-"""``up``, ``down``, ``status``, ``env``, ``dev``: the embedded servers, and the Dagster UI on top of them."""
+"""``up``, ``down``, ``dev``: the embedded servers, and the Dagster UI on top of them."""
 
 import os
-import shlex
 import signal
 import socket
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 from urllib.parse import urlsplit
 
 import click
-from rich.table import Table
 
 from lead_assets import servers as embedded
 from lead_assets.cli import dev_server
-from lead_assets.cli.state import console, echo_json, json_option, opened_database, opened_index, set_variables
+from lead_assets.cli.state import console, opened_index, set_variables
 from lead_assets.config.campaign_files import list_campaigns
 from lead_assets.config.environment import DAGSTER_URL, Environment
-from lead_assets.dagster_client.run_tables import read_newest_runs
-from lead_assets.domain.errors import InvalidInput, LeadAssetsError
+from lead_assets.domain.errors import InvalidInput
 from lead_assets.pipeline.index import repair
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
@@ -81,61 +75,6 @@ def down() -> None:
 
 
 @click.command()
-@json_option
-def status(as_json: bool) -> None:
-    """Show the servers, the schema, and for each campaign what is stored and how its last run ended."""
-    environment = Environment.read()
-    servers = embedded.status(environment.home)
-    checks: dict[str, Any] = {}
-    try:
-        with opened_database() as database, database.connect() as connection:
-            checks["postgresql"] = f"{database.address}, schema {migrate.wanted_revision()}"
-            checks["campaigns"] = read_campaign_stats(connection)
-            checks["runs"] = {one: asdict(run) for one, run in read_newest_runs(connection).items()}
-    except LeadAssetsError as error:
-        checks["postgresql"] = str(error)
-    try:
-        with opened_index() as index:
-            collection = index.current_collection() or "none"
-            checks["typesense"] = f"{index.url}, version {index.check()}, collection {collection}"
-    except LeadAssetsError as error:
-        checks["typesense"] = str(error)
-    if as_json:
-        echo_json({"home": environment.home, "servers": [asdict(server) for server in servers], **checks})
-        return
-    table = Table(title=f"State in {environment.home}", title_justify="left")
-    for column in ("embedded server", "state", "address", "version", "process", "data"):
-        table.add_column(column)
-    for server in servers:
-        size = f"{server.data_bytes / 2**20:.0f} MB"
-        process = str(server.pid) if server.pid else "–"
-        table.add_row(server.name, server.state, server.address or "–", server.version or "–", process, size)
-    console.print(table)
-    console.print(f"PostgreSQL: {checks['postgresql']}", soft_wrap=True, markup=False)
-    console.print(f"Typesense: {checks['typesense']}", soft_wrap=True, markup=False)
-    stored, runs = checks.get("campaigns", {}), checks.get("runs", {})
-    for campaign_id in sorted({*stored, *runs}):
-        stats = stored.get(campaign_id, {"documents": 0, "leads_found": 0})
-        line = f"Campaign {campaign_id}: {stats['documents']} documents, {stats['leads_found']} leads."
-        console.print(line + _newest_run(runs.get(campaign_id)), soft_wrap=True)
-
-
-def _newest_run(run: Mapping[str, Any] | None) -> str:
-    if run is None:
-        return ""
-    failed = f" at {run['failed_step']}" if run["failed_step"] else ""
-    when = f", {moment:%Y-%m-%d %H:%M} UTC" if (moment := run["ended"] or run["started"]) else ""
-    return f" Last run: {run['status'].lower()}{failed}{when} ({run['run_id']})."
-
-
-@click.command()
-def env() -> None:
-    """Print the environment for other programs, as shell exports. It holds secrets."""
-    for name, value in Environment.read().exports().items():
-        click.echo(f"export {name}={shlex.quote(value)}")
-
-
-@click.command()
 @click.option("--port", type=int, help="Port of the web server (default: that of DAGSTER_URL, else 3000).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no login.")
 def dev(port: int | None, host: str) -> None:
@@ -172,7 +111,7 @@ def require_free_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            raise InvalidInput(f"Port {port} of {host} cannot be had ({error}); choose another with --port.") from None
+            raise InvalidInput(f"Port {port} of {host} is not free ({error}). Choose another with --port.") from None
 
 
 def valid_campaigns() -> list[str]:

@@ -87,7 +87,9 @@ def tokens() -> None:
 def new(name: str, kind: str) -> None:
     """Make a token and print it, once: only its hash is stored. It also signs in to the page."""
     if not _NAME.fullmatch(name):
-        raise InvalidInput(f"{name!r} is no name for a token; write up to 63 letters, digits, and any of _ . @ -")
+        raise InvalidInput(
+            f"{name!r} is not a valid name for a token. Write up to 63 letters, digits, and any of _ . @ -"
+        )
     token = new_token()
     with opened_database() as database, database.engine.begin() as connection:
         if not add_token(connection, name, hash_token(token.encode()), kind):

@@ -150,7 +150,7 @@ def read_campaign_text(path: Path, text: str) -> Campaign:
 def _read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise CampaignInvalid(f"{path} is larger than {MAX_FILE_BYTES // 1024} kB, so it is no campaign file.")
+            raise CampaignInvalid(f"{path} is larger than {MAX_FILE_BYTES // 1024} kB, so it is not a campaign file.")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise CampaignInvalid(

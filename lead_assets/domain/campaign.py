@@ -117,14 +117,14 @@ class Campaign(_Part):
         try:
             zoneinfo.ZoneInfo(value)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{value!r} is no time zone; write one such as Europe/Berlin") from None
+            raise ValueError(f"{value!r} is not a valid time zone. Write one such as Europe/Berlin") from None
         return value
 
     @field_validator("schedule")
     @classmethod
     def _is_cron(cls, value: str | None) -> str | None:
         if value is not None and not _is_cron(value):
-            raise ValueError(f"{value!r} is no cron line of five fields; write one such as '0 */6 * * *'")
+            raise ValueError(f"{value!r} is not a valid cron line of five fields. Write one such as '0 */6 * * *'")
         return value
 
     @cached_property

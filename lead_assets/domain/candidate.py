@@ -78,10 +78,6 @@ def component_frame(
     return components.assign(fused_score=fuse(components, weights))
 
 
-EXCLUDED = "excluded"
-"""Stands in place of a gate in candidates that the campaign's own lists leave out since they were crawled."""
-
-
 def is_wanted(frame: pd.DataFrame, campaign: Campaign) -> "pd.Series[bool]":
     """Whether the campaign, as it is now, looks at each document: kind, subreddit, author and ``ruled_out``."""
     named = zip(*(frame[name].tolist() for name in ("kind", "subreddit", "author", "ruled_out")), strict=True)

@@ -16,7 +16,7 @@ LeadAssetsError
 ├── DagsterRefused          Dagster answers, but does not do what it was asked
 ├── CampaignBusy            another run holds the campaign's lock
 ├── SourceFailed            a crawl that could not go on
-│   └── LookUpFailed        facts that could not be had: the batch is left unjudged
+│   └── LookUpFailed        facts that could not be read: the batch is left unjudged
 ├── RejectionLogFailed      a CSV file of rejections that could not be read or rewritten
 ├── EmbeddingFailed
 ├── RunFailed               a run of the graph failed
@@ -91,7 +91,7 @@ class SourceFailed(LeadAssetsError):
 
 
 class LookUpFailed(SourceFailed):
-    """Facts about subreddits or authors could not be had: the documents stay unjudged and without a sighting."""
+    """Facts about subreddits or authors could not be read: the documents stay unjudged and without a sighting."""
 
 
 class RejectionLogFailed(LeadAssetsError):

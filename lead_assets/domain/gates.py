@@ -20,6 +20,9 @@ Threshold = float | bool
 UnknownPolicy = Mapping[str, str]
 """Gate name to ``keep`` or ``reject``: what a campaign does with unknown values; ``keep`` where it says nothing."""
 
+EXCLUDED = "excluded"
+"""Stands in place of a gate in candidates that the campaign's own lists leave out since they were crawled."""
+
 MAX_EXAMPLES = 50
 
 

@@ -1,4 +1,4 @@
-"""How far a live source has read: remembered with each batch, so that the next run goes on from there."""
+"""How far a live source has read: remembered with each batch, so that the next run continues from there."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

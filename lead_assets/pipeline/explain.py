@@ -4,11 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from lead_assets.domain.candidate import EXCLUDED
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import typed
 from lead_assets.domain.gate_catalog import DEDUPLICATION, GATES, RANK_GATES, gate_digest
-from lead_assets.domain.gates import Gate, judge
+from lead_assets.domain.gates import EXCLUDED, Gate, judge
 from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.thresholds import cosine_threshold_of
@@ -35,8 +34,8 @@ def explain_document(database: Database, run: RunContext, reddit_id: str) -> dic
     settings = _settings_of(run, found)
     if found["documents"] is None and found["rejections"] is None:
         raise InvalidInput(
-            f"Campaign {campaign_id} has not met {reddit_id}; give a link or a fullname such as t3_abc123 of a crawled "
-            "document (it may also match no keyword, or be excluded)."
+            f"Campaign {campaign_id} has not seen {reddit_id}. Give a link or a fullname such as t3_abc123 of a "
+            "crawled document (it may also match no keyword, or be excluded)."
         )
     about = found["documents"] or found["rejections"]
     assert about is not None

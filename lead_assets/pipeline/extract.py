@@ -1,6 +1,7 @@
 """Extract: the kept candidates, read best first."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,11 @@ from lead_assets.storage.extractions import FAILED, OK, count_extractions, read_
 
 MAX_ATTEMPTS = 3
 """A document that could not be read so often is left alone until its request changes."""
-BATCH = 50
-"""Results that cost nothing are written so many at a time; what was paid for is written as it comes."""
+FREE_BATCH = 50
+"""Results that cost nothing are written so many at a time."""
+LONGEST_UNWRITTEN_SECONDS = 0.5
+"""What was paid for waits no longer than this when the next result comes, and for half of what is read at once: so much
+more than what is under way is paid for again after a kill."""
 _UNSTORABLE = str.maketrans({"\x00": "\ufffd"})
 
 
@@ -29,7 +33,8 @@ def run(context: StepContext) -> StepReport:
     session = context.session
     with opened_extractor(session.connection, context.run, context.stores.open_extractor) as extractor:
         with context.phases.measured("extract"):
-            reader = CandidateReader(session, extractor, context.run_id)
+            group = FREE_BATCH if extractor.is_free else max(1, context.run.settings.llm_concurrency // 2)
+            reader = CandidateReader(session, extractor, context.run_id, group)
             done = reader.read(context.run.campaign.product, context.progress.at)
         with session.transaction() as connection:
             stored = count_extractions(connection, context.campaign_id)
@@ -93,13 +98,14 @@ def _request(row: Mapping[str, Any], product: str) -> ExtractionRequest:
 
 
 class CandidateReader:
-    """Reads a campaign's candidates in one run, and writes what comes."""
+    """Reads a campaign's candidates in one run, and writes what comes, ``group`` results at a time."""
 
-    def __init__(self, session: CampaignSession, extractor: Extractor, run_id: str) -> None:
+    def __init__(self, session: CampaignSession, extractor: Extractor, run_id: str, group: int) -> None:
         """Nothing is read yet."""
         self.stats = ExtractionStats()
-        self._session, self._extractor, self._run_id = session, extractor, run_id
+        self._session, self._extractor, self._run_id, self._group = session, extractor, run_id, group
         self._rows: list[dict[str, Any]] = []
+        self._written = time.monotonic()
 
     def read(self, product: str, on_progress: Callable[[str], object]) -> ExtractionStats:
         """Read every readable candidate of the campaign that has no answer to what would be asked now, best first."""
@@ -108,14 +114,16 @@ class CandidateReader:
         if not self._extractor.is_free:
             todo = self._without_cached_elsewhere(todo)
         # Two documents may have the same text: it is read once.
-        first = todo.drop_duplicates("request_key").reset_index(drop=True)
-        again = todo[todo.duplicated("request_key")]
-        same_text = dict(list(again.groupby("request_key")))
+        is_again = todo.duplicated("request_key")
+        first = to_rows(todo[~is_again])
+        same_text: dict[str, list[dict[str, Any]]] = {}
+        for candidate in to_rows(todo[is_again]):
+            same_text.setdefault(candidate["request_key"], []).append(candidate)
         read = 0
-        for position, outcome in self._extractor.extract_all(first["request"].tolist()):
-            candidate = first.iloc[position]
+        for position, outcome in self._extractor.extract_all([candidate["request"] for candidate in first]):
+            candidate = first[position]
             self._add(candidate, outcome)
-            for _, other in same_text.pop(candidate["request_key"], again.head(0)).iterrows():
+            for other in same_text.pop(candidate["request_key"], []):
                 self._add_other(other, outcome)
             self._write_if_due()
             read += 1
@@ -142,26 +150,26 @@ class CandidateReader:
             cached = read_by_keys_elsewhere(connection, self._session.campaign_id, todo["request_key"].tolist())
         rows = {row["request_key"]: row for row in to_rows(cached)}
         is_cached = todo["request_key"].isin(rows.keys())
-        for _, candidate in todo[is_cached].iterrows():
+        for candidate in to_rows(todo[is_cached]):
             answer = Extraction.model_validate(rows[candidate["request_key"]]["extraction"])
             self._rows.append(self._row(candidate, Outcome(answer)))
             self.stats.reused += 1
         self._write()
         return todo[~is_cached].reset_index(drop=True)
 
-    def _add(self, candidate: "pd.Series[Any]", outcome: Outcome) -> None:
+    def _add(self, candidate: Mapping[str, Any], outcome: Outcome) -> None:
         self._rows.append(self._row(candidate, outcome))
         self.stats.failed += outcome.failure is not None
         self.stats.extracted += outcome.failure is None
 
-    def _add_other(self, candidate: "pd.Series[Any]", outcome: Outcome) -> None:
+    def _add_other(self, candidate: Mapping[str, Any], outcome: Outcome) -> None:
         """What came of another document's very same request, which cost nothing once more."""
         self._rows.append(self._row(candidate, Outcome(outcome.result, outcome.raw_answer)))
         self.stats.failed += outcome.failure is not None
         self.stats.reused += outcome.failure is None
 
     def _write_if_due(self) -> None:
-        if not self._extractor.is_free or len(self._rows) >= BATCH:
+        if len(self._rows) >= self._group or time.monotonic() - self._written > LONGEST_UNWRITTEN_SECONDS:
             self._write()
 
     def _write(self) -> None:
@@ -169,8 +177,9 @@ class CandidateReader:
             with self._session.transaction() as connection:
                 write_extractions(connection, self._rows)
             self._rows.clear()
+        self._written = time.monotonic()
 
-    def _row(self, candidate: "pd.Series[Any]", outcome: Outcome) -> dict[str, Any]:
+    def _row(self, candidate: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """A row of the table ``extractions``; only what the document says is kept of an answer."""
         row: dict[str, Any] = {
             "campaign_id": self._session.campaign_id,

@@ -53,7 +53,7 @@ def read_golden(path: Path, archive: Path | None, campaign_id: str) -> GoldenFil
 def _parsed(path: Path) -> Golden:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise InvalidInput(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB, so it is no golden file.")
+            raise InvalidInput(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB, so it is not a golden file.")
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidInput(f"The golden file {path} cannot be read ({error.strerror}); give its path.") from None
@@ -67,7 +67,7 @@ def _parsed(path: Path) -> Golden:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
-        raise InvalidInput(f"{path}, {where}: {what}; mend the golden file.") from None
+        raise InvalidInput(f"{path}, {where}: {what}. Fix the golden file.") from None
 
 
 def _beside(path: Path) -> Path:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import (
-    EXCLUDED,
     MATCHES,
     component_frame,
     duplicates_among_kept,
@@ -21,7 +20,7 @@ from lead_assets.domain.candidate import (
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.funnel import funnel_steps, rejection_examples
 from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES, rejection_frame
-from lead_assets.domain.gates import GateOutcomes, GateStats, apply_gates, offenders
+from lead_assets.domain.gates import EXCLUDED, GateOutcomes, GateStats, apply_gates, offenders
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.scoring import COMPONENTS, asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings

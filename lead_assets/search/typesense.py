@@ -56,7 +56,7 @@ def _translated(method: Callable[P, T]) -> Callable[P, T]:
             ) from None
         except _ERRORS as error:
             raise SearchUnavailable(
-                f"Typesense at {index.url} did not do its work ({type(error).__name__}: {str(error)[:200]}); "
+                f"Typesense at {index.url} failed ({type(error).__name__}: {str(error)[:200]}); "
                 "start it with `lead-assets up`, or check TYPESENSE_URL."
             ) from None
         except ValueError as error:
@@ -89,7 +89,7 @@ class SearchIndex:
                 }
             )
         except TypesenseClientError as error:
-            raise SearchUnavailable(f"TYPESENSE_URL is no URL ({error}); write http://host:port.") from None
+            raise SearchUnavailable(f"TYPESENSE_URL is not a valid URL ({error}); write http://host:port.") from None
 
     def close(self) -> None:
         """Close all connections."""

@@ -200,7 +200,7 @@ class Postgres:
         if done.returncode:
             lines = "\n".join(done.stdout.splitlines()[-8:])
             raise LocalServerFailed(
-                f"{program.name} failed on {self.data}: mend what its last lines say,"
+                f"{program.name} failed on {self.data}. Fix what its last lines say,"
                 f" or set {self.variable} to a server of your own. Last lines:\n{lines}"
             )
 

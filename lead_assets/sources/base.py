@@ -74,7 +74,7 @@ class Source(Protocol):
         """``frame`` with the facts about its subreddits that could be had; the rest stays unknown.
 
         Raises:
-            LookUpFailed: the facts exist but could not be had now, which is not the same as unknown.
+            LookUpFailed: the facts exist but cannot be read now, which is not the same as unknown.
         """
         ...
 

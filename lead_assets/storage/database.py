@@ -23,14 +23,14 @@ def parsed_url(url: str) -> sa.URL:
     """``url`` for the driver that we have, whichever one it names (``postgres://``, ``postgresql+psycopg://``).
 
     Raises:
-        DatabaseUnavailable: ``url`` is no database URL.
+        DatabaseUnavailable: ``url`` is not a database URL.
     """
     try:
         return sa.make_url(url).set(drivername="postgresql+psycopg2")
     except (ArgumentError, ValueError):
         # The message of SQLAlchemy repeats the URL, and with it the password.
         raise DatabaseUnavailable(
-            "DATABASE_URL is no database URL; write postgresql://user:password@host:port/database."
+            "DATABASE_URL is not a valid database URL. Write postgresql://user:password@host:port/database."
         ) from None
 
 
@@ -67,7 +67,7 @@ class Database:
         """Take ``url`` (``postgresql://…``); nothing is connected yet.
 
         Raises:
-            DatabaseUnavailable: ``url`` is no database URL.
+            DatabaseUnavailable: ``url`` is not a database URL.
         """
         self._lock_timeout = lock_timeout_seconds
         self.engine = sa.create_engine(
@@ -113,7 +113,7 @@ class Database:
             connection = self.engine.connect()
         except OperationalError as error:
             raise DatabaseUnavailable(
-                f"PostgreSQL at {self.address} does not let us in ({_first_line(error)}); "
+                f"PostgreSQL at {self.address} refused the connection ({_first_line(error)}); "
                 "start it with `lead-assets up`, or check DATABASE_URL."
             ) from None
         with connection:
@@ -162,8 +162,8 @@ class Database:
                 if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
                     raise
                 raise CampaignBusy(
-                    f"Somebody else has been starting a run of campaign {campaign_id} for over {START_TIMEOUT_SECONDS} "
-                    "seconds; ask again later."
+                    f"Another process has been starting a run of campaign {campaign_id} for over "
+                    f"{START_TIMEOUT_SECONDS} seconds. Ask again later."
                 ) from None
             yield
 

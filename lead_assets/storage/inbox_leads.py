@@ -88,7 +88,7 @@ def read_parents(connection: sa.Connection, campaign_id: str, post_ids: Sequence
     query = sa.select(documents.c.reddit_id, documents.c.title, documents.c.body, documents.c.url).where(
         documents.c.campaign_id == campaign_id, documents.c.reddit_id.in_(list(post_ids))
     )
-    return {row.reddit_id: row._mapping for row in connection.execute(query)}
+    return {row.reddit_id: dict(row._mapping) for row in connection.execute(query)}
 
 
 def read_choices(connection: sa.Connection, campaign_id: str) -> dict[str, list[str]]:

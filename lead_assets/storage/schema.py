@@ -217,7 +217,7 @@ extractions = sa.Table(
     sa.Column("extractor", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
-    sa.Column("extraction", JSONB),
+    sa.Column("extraction", JSONB(none_as_null=True)),
     sa.Column("error", sa.Text),
     sa.Column("removed_quotes", sa.BigInteger, nullable=False),
     sa.Column("removed_contacts", sa.BigInteger, nullable=False),

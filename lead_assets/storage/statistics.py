@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lead_assets.domain.candidate import EXCLUDED
-from lead_assets.domain.gates import GateStats
+from lead_assets.domain.gates import EXCLUDED, GateStats
 from lead_assets.storage.bulk import upsert
 from lead_assets.storage.extractions import count_extractions
 from lead_assets.storage.schema import (

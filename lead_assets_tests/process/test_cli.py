@@ -285,9 +285,9 @@ def test_a_new_campaign_gets_a_schedule_and_the_list_says_when_it_runs_next(shel
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--schedule", "every day"], "is no cron line of five fields"),
-        (["--schedule", "0 8 * * *", "--timezone", "Berlin"], "is no time zone"),
-        (["--schedule", '"\n  evil: yes'], "is no cron line"),
+        (["--schedule", "every day"], "is not a valid cron line of five fields"),
+        (["--schedule", "0 8 * * *", "--timezone", "Berlin"], "is not a valid time zone"),
+        (["--schedule", '"\n  evil: yes'], "is not a valid cron line"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_told_and_no_file_is_left(shell: Shell, flags: list[str], sentence: str) -> None:
@@ -345,7 +345,7 @@ def test_what_was_deleted_on_reddit_is_swept(ran: Shell, monkeypatch: pytest.Mon
         (["run", "shop_crm", "--set", "MIN_KEYWORD_HIT=1"], "There is no setting MIN_KEYWORD_HIT"),
         (["run", "shop_crm", "--set", "MIN_KEYWORD_HITS"], "has no value"),
         (["run", "shop_crm", "--set", "REDDIT_MIN_UPVOTE_RATIO=7"], "REDDIT_MIN_UPVOTE_RATIO is 7"),
-        (["explain", "shop_crm", "t3_never"], "has not met t3_never"),
+        (["explain", "shop_crm", "t3_never"], "has not seen t3_never"),
         (["campaigns", "new", "Bad-Id"], "'Bad-Id' is no campaign id"),
         (["campaigns", "new", "shop_crm"], "exists already"),
         (["export", "shop_crm", "--to", "/dev/null/x"], "cannot be written"),

@@ -153,7 +153,7 @@ def test_a_file_that_is_too_large_is_refused_unread(folder: Path) -> None:
     as_large_as_may_be = SMALLEST + "#" * (MAX_FILE_BYTES - len(SMALLEST))
 
     assert read_campaign(write(folder, as_large_as_may_be)).name == "Shop"
-    expected = "shop.yaml is larger than 256 kB, so it is no campaign file."
+    expected = "shop.yaml is larger than 256 kB, so it is not a campaign file."
     assert refusal(folder, as_large_as_may_be + "#") == expected
 
 
@@ -231,11 +231,12 @@ def test_a_file_name_that_is_no_id_is_refused_with_the_rule(folder: Path, name: 
         ),
         (
             SMALLEST + "timezone: Mars\n",
-            "shop.yaml, line 4: timezone: 'Mars' is no time zone; write one such as Europe/Berlin.",
+            "shop.yaml, line 4: timezone: 'Mars' is not a valid time zone. Write one such as Europe/Berlin.",
         ),
         (
             SMALLEST + "schedule: hourly\n",
-            "shop.yaml, line 4: schedule: 'hourly' is no cron line of five fields; write one such as '0 */6 * * *'.",
+            "shop.yaml, line 4: schedule: 'hourly' is not a valid cron line of five fields. Write one such as "
+            "'0 */6 * * *'.",
         ),
         (
             SMALLEST + "archive:\n  as_of: 2026-01-31\n",

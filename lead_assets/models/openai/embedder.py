@@ -205,7 +205,7 @@ class OpenAIEmbedder:
                 f"{self._endpoint.address.url} did not embed a batch ({error}); what was stored stays; run again."
             ) from None
         raise EmbeddingFailed(
-            f"{self._endpoint.address.url} will not embed any text with {self._endpoint.model} ({error}); "
+            f"{self._endpoint.address.url} refuses to embed any text with {self._endpoint.model} ({error}); "
             f"check EMBEDDING_MODEL and {self._endpoint.address.url_setting}."
         ) from None
 

@@ -204,7 +204,7 @@ class Endpoint:
             self.usage.sent(again=again, seconds=time.perf_counter() - began)
         body = _parsed(content)
         if not isinstance(body, Mapping):
-            raise _Failure("the answer is no JSON object")
+            raise _Failure("the answer is not a JSON object")
         if body.get("error"):
             # As some gateways pass on what their own provider said.
             raise self._meaning(_status_in(body["error"]), body["error"], {})

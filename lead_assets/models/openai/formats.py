@@ -1,6 +1,6 @@
 """How an endpoint is asked for JSON: what it can do is found out by asking, and remembered while the process lives.
 
-Best first: the schema through the client's ``parse`` (strict), the schema without strictness, a JSON object with the
+Best first: the strict schema, as the client's ``parse`` sends it, the schema without strictness, a JSON object with the
 schema beside it, a JSON object, and plain text. Finding out costs at most a few refused requests, which nobody bills.
 """
 
@@ -53,24 +53,30 @@ class Dialect:
         return dataclasses.replace(self, mode=MODES[shown])
 
     def send(self, client: openai.OpenAI, model: str, asked: list[Message], max_output_tokens: int) -> Any:
-        """Send one request; the response as it came."""
-        chat: Any = client.chat.completions.with_raw_response
-        options: dict[str, Any] = {"model": model, self.output_limit: max_output_tokens}
+        """Send one request; the response as it came.
+
+        What does not differ between documents goes into ``extra_body``: the client looks through each value of its own
+        parameters at every request, and ``parse`` makes the schema anew, which takes longer than all else of a request.
+        """
+        rest: dict[str, Any] = {self.output_limit: max_output_tokens}
         if self.temperature:
-            options["temperature"] = 0
-        if self.mode == "parse":
-            return chat.parse(messages=asked, response_format=Extraction, **options).http_response
-        if self.mode == "json_schema":
-            options["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "Extraction", "schema": schema()},
-            }
-            return chat.create(messages=asked, **options).http_response
-        if self.mode == "json_object_schema":
-            options["response_format"] = {"type": "json_object", "schema": schema()}
-        elif self.mode == "json_object":
-            options["response_format"] = {"type": "json_object"}
-        return chat.create(messages=with_schema(asked), **options).http_response
+            rest["temperature"] = 0
+        if (response_format := _response_format(self.mode)) is not None:
+            rest["response_format"] = response_format
+        messages: Any = asked if self.mode in ("parse", "json_schema") else with_schema(asked)
+        create = client.chat.completions.with_raw_response.create
+        return create(model=model, messages=messages, extra_body=rest).http_response
+
+
+def _response_format(mode: Mode) -> dict[str, Any] | None:
+    if mode == "parse":
+        named = {"name": Extraction.__name__, "schema": schema(), "strict": True}
+        return {"type": "json_schema", "json_schema": named}
+    if mode == "json_schema":
+        return {"type": "json_schema", "json_schema": {"name": Extraction.__name__, "schema": schema()}}
+    if mode == "json_object_schema":
+        return {"type": "json_object", "schema": schema()}
+    return {"type": "json_object"} if mode == "json_object" else None
 
 
 class Known:

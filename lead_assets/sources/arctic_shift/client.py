@@ -131,7 +131,7 @@ class ArcticShiftClient:
         try:
             response = self._http.get(self.url + path, params=dict(params))
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise Refused(f"{self.url} is no address ({error})") from error
+            raise Refused(f"{self.url} is not a valid address ({error})") from error
         except httpx.TimeoutException:
             raise TryAgain("no answer in time") from None
         except httpx.HTTPError as error:

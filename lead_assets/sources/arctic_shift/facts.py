@@ -54,7 +54,7 @@ class SubredditBook:
             found = self._look_up(missing)
         except ArcticShiftError as error:
             raise LookUpFailed(
-                f"The facts about {len(missing)} subreddits could not be had from {self._client.url} ({error}); "
+                f"The facts about {len(missing)} subreddits could not be read from {self._client.url} ({error}); "
                 "run the campaign again later."
             ) from error
         self._unheard_of |= missing.keys() - found.keys()

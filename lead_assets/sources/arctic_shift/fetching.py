@@ -19,7 +19,7 @@ def fetch(client: ArcticShiftClient, fullnames: Sequence[str], *, budgeted: bool
     """Objects by fullname of at most ``MAX_IDS`` documents of one kind; unknown ones are left out.
 
     Raises:
-        ArcticShiftError: they could not be had.
+        ArcticShiftError: they could not be read.
     """
     prefix = fullnames[0][:3]
     numbers = ",".join(name.removeprefix(prefix) for name in fullnames)
@@ -54,7 +54,7 @@ class Titles:
             things = fetch(self._client, fullnames, budgeted=False)
         except ArcticShiftError as error:
             self._counts.warnings.append(
-                f"The titles of {len(fullnames)} posts could not be had from {self._client.url} ({error}); their "
+                f"The titles of {len(fullnames)} posts could not be read from {self._client.url} ({error}); their "
                 "comments are judged without them."
             )
             return

@@ -59,7 +59,7 @@ def read_pages(client: ArcticShiftClient, query: Query, before: int | None, olde
     and what comes twice is dropped.
 
     Raises:
-        ArcticShiftError: a page could not be had, after one more try of a smaller one where the query timed out.
+        ArcticShiftError: a page could not be read, after one more try of a smaller one where the query timed out.
     """
     span, seen = WIDE, frozenset[object]()
     cursor = int(time.time()) + DAY_SECONDS if before is None else before

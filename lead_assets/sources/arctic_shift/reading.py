@@ -119,7 +119,7 @@ class Reading:
         """An interrupted reading of ``query`` to its end, then what is new.
 
         Raises:
-            ArcticShiftError: a page could not be had.
+            ArcticShiftError: a page could not be read.
         """
         digest = query.digest(self._campaign, self._bounds.digest, self._bounds.until)
         progress = self._memory.progress(digest) or QueryProgress(digest, query.label)
@@ -187,7 +187,8 @@ class Reading:
     def _fail(self, query: Query, error: ArcticShiftError) -> None:
         self.errors.append(str(error))
         self._warn(
-            f"{self._client.url} could not be read for {query.label[:120]} ({error}); the next run goes on from there."
+            f"{self._client.url} could not be read for {query.label[:120]} ({error}). The next run continues from "
+            "there."
         )
 
     def _warn(self, sentence: str) -> None:

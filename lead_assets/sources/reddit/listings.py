@@ -124,7 +124,7 @@ class ListingReader:
         if not self.pending.has_room_for(PAGE):
             raise RunBudgetSpent(
                 "This run has nearly made the requests that it may make (REDDIT_MAX_REQUESTS_PER_RUN) and stopped "
-                "early; the next one goes on from there."
+                "early; the next one continues from there."
             )
         return read_page(self._client.get(query.path, query.params | _cursor(progress, read)))
 

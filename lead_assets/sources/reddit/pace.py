@@ -73,7 +73,7 @@ class Pace:
         if not self.left:
             raise RunBudgetSpent(
                 f"This run has made its {self._max_requests} requests (REDDIT_MAX_REQUESTS_PER_RUN); "
-                "the next one goes on from there."
+                "the next one continues from there."
             )
         while (seconds := self._budget.acquire()) > 0:
             if seconds > LONGEST_WAIT_SECONDS:

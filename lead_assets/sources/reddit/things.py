@@ -140,7 +140,7 @@ def fetch(client: RedditClient, reddit_ids: Sequence[str]) -> tuple[dict[str, Th
     found = {reddit_id: thing for reddit_id in reddit_ids if (thing := things.get(reddit_id)) is not None}
     if not found and len(reddit_ids) >= SUSPICIOUSLY_MANY:
         raise RedditUnavailable(
-            f"Reddit knows none of {len(reddit_ids)} documents, which is no deletion but a failure; run again later."
+            f"Reddit knows none of {len(reddit_ids)} documents, which is not a deletion but a failure. Run again later."
         )
     gone = [reddit_id for reddit_id in reddit_ids if reddit_id not in found or is_gone(found[reddit_id])]
     return {reddit_id: thing for reddit_id, thing in found.items() if reddit_id not in gone}, gone

@@ -124,7 +124,7 @@ def test_whoever_starts_a_run_for_ever_is_not_waited_for(
         with pytest.raises(CampaignBusy), dagster.installed.database.starting(crm):
             pass
     assert answer.status_code == 503
-    assert answer.json()["error"].startswith("Somebody else has been starting a run of campaign crm")
+    assert answer.json()["error"].startswith("Another process has been starting a run of campaign crm")
     assert int(answer.headers["retry-after"]) > 0
 
 

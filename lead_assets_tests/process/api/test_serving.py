@@ -54,7 +54,7 @@ def test_without_a_token_that_counts_only_this_machine_is_served(installed: Inst
 
 
 def test_a_port_that_is_taken_is_one_sentence(installed: Installation) -> None:
-    assert "cannot be had" in lead_assets(installed, "api", "--port", "99999", code=2).stderr
+    assert "is not free" in lead_assets(installed, "api", "--port", "99999", code=2).stderr
 
 
 def test_the_command_serves_until_it_is_told_to_stop_and_logs_no_secret(

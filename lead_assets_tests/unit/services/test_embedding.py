@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lead_assets.domain.errors import EmbeddingFailed
-from lead_assets.models.local_embedder import LocalEmbedder
+from lead_assets.models.local_embedder import BATCH_TOKENS, LocalEmbedder, _batches_by_length
 from lead_assets.models.protocols import Embedder
 
 
@@ -68,3 +68,14 @@ def test_a_broken_model_file_is_one_sentence(tmp_path: Path) -> None:
     broken.write_bytes(b"not a model")
     with pytest.raises(EmbeddingFailed, match="cannot be loaded"):
         LocalEmbedder(model_path=broken).embed(["text"])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sizes"),
+    [([3] * 70, [32, 32, 6]), ([256] * 20, [8, 8, 4]), ([2, 256, 2, 256], [4]), ([10] * 30 + [200] * 10, [30, 10])],
+)
+def test_a_batch_has_at_most_so_many_texts_and_tokens(lengths: list[int], sizes: list[int]) -> None:
+    found = list(_batches_by_length([[0] * length for length in lengths]))
+    assert sorted(row for rows in found for row in rows) == list(range(len(lengths)))
+    assert [len(rows) for rows in found] == sizes
+    assert all(len(rows) * max(lengths[row] for row in rows) <= BATCH_TOKENS for rows in found)

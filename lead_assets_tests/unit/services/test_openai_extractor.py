@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
 
 from lead_assets.config.addresses import Address
@@ -108,6 +109,20 @@ def test_openai_gets_the_strict_schema(server: StandIn) -> None:
     assert body["response_format"]["json_schema"]["strict"] is True
     assert body["temperature"] == 0
     assert body["max_completion_tokens"] == 1500
+
+
+def test_it_is_sent_as_the_clients_parse_sends_it(server: StandIn) -> None:
+    read(extractor(server), requests(1))
+    (body,) = server.bodies[CHAT]
+    with openai.OpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
+        client.chat.completions.with_raw_response.parse(
+            model=body["model"],
+            messages=body["messages"],
+            temperature=0,
+            max_completion_tokens=1500,
+            response_format=Extraction,
+        )
+    assert server.bodies[CHAT][1] == {**body, "stream": False}
 
 
 def test_a_parameter_that_a_model_does_not_take_is_left_out(server: StandIn) -> None:

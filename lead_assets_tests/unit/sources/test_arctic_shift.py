@@ -389,7 +389,7 @@ def test_comments_are_handed_on_without_titles_where_those_cannot_be_had(world: 
     crawled = world.crawl()
 
     assert [document.title for document in crawled.documents] == [""]
-    assert "titles of 1 posts could not be had" in crawled.warnings
+    assert "titles of 1 posts could not be read" in crawled.warnings
 
 
 @pytest.mark.parametrize(
@@ -1085,7 +1085,7 @@ def test_facts_that_are_known_are_not_looked_up(frame: pd.DataFrame, world: Worl
 def test_facts_that_cannot_be_had_are_not_taken_for_unknown(fault: Fault, world: World) -> None:
     world.server.fail(fault, None)
 
-    with pytest.raises(LookUpFailed, match=r"facts about 1 subreddits could not be had from http://127.0.0.1"):
+    with pytest.raises(LookUpFailed, match=r"facts about 1 subreddits could not be read from http://127.0.0.1"):
         world.source(retry_seconds=1).look_up_subreddits(frame_of(comment()))
 
     assert world.memory.facts == {}

@@ -919,7 +919,7 @@ def test_a_bad_day_of_reddit_is_no_deletion(world: World) -> None:
     crawled = world.crawl()
 
     assert not any(batch.gone for batch in crawled.batches)
-    assert "no deletion" in crawled.warnings
+    assert "not a deletion" in crawled.warnings
 
 
 def frame(*documents: Document) -> Any:
