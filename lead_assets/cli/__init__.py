@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "down": ("servers:down", "Stop the embedded servers; their data stays."),
     "status": ("status:status", "Show the servers, the schema, and what is stored for each campaign."),
     "env": ("status:env", "Print the environment for other programs, as shell exports. It holds secrets."),
-    "dev": ("servers:dev", "Serve the Dagster UI with its daemon, on the embedded servers or your own."),
+    "dev": ("servers:dev", "Serve the inbox page and the Dagster UI with its daemon."),
     "reload": ("reloading:reload", "Let the running Dagster read the definitions again."),
     "run": ("running:run", "Find leads for CAMPAIGN: materialize the whole graph, and print the funnel."),
     "backfill": (

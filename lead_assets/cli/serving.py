@@ -8,7 +8,8 @@ from rich.table import Table
 
 from lead_assets.api.access import is_loopback
 from lead_assets.api.tokens import hash_token, new_token
-from lead_assets.cli.servers import require_free_port
+from lead_assets.cli.page_beside import end_with
+from lead_assets.cli.ports import require_free_port
 from lead_assets.cli.state import console, echo_json, errors, json_option, opened_database
 from lead_assets.config.environment import Environment
 from lead_assets.domain.errors import InvalidInput
@@ -32,7 +33,8 @@ class WithoutQuery(logging.Filter):
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a token.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
-def api(host: str, port: int) -> None:
+@click.option("--beside", type=int, hidden=True, help="End with the process of this id, which started this one.")
+def api(host: str, port: int, beside: int | None) -> None:
     """Serve the inbox page and the HTTP API. Runs are started through Dagster, which `lead-assets dev` serves."""
     # Imported here: the framework takes a good part of a second, and other commands do without.
     import uvicorn
@@ -50,10 +52,13 @@ def api(host: str, port: int) -> None:
     needed = "with a token" if tokens else "without a token, for this machine only"
     errors.print(f"The page and the API are on http://{_shown(host)}:{port}, {needed}.", soft_wrap=True)
     logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
+    if beside is not None:
+        end_with(beside)
     uvicorn.run(
         build_site(Environment.read(), beyond_loopback=beyond),
         host=host,
         port=port,
+        log_level="info" if beside is None else "warning",
         ws="none",
         proxy_headers=False,
         server_header=False,

@@ -35,6 +35,12 @@ def parse_since(text: str, now: datetime, timezone: str = "UTC") -> datetime:
         ) from None
 
 
+def ago(moment: datetime, now: datetime) -> str:
+    """``3 h ago``, or ``just now``."""
+    said = age(moment, now)
+    return "just now" if said == "now" else f"{said} ago"
+
+
 def age(moment: datetime | None, now: datetime) -> str:
     """How long ago ``moment`` was, such as ``3 h``; empty where it is unknown."""
     if moment is None:

@@ -12,11 +12,11 @@ import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.candidate import EXCLUDED, is_wanted
+from lead_assets.domain.candidate import is_wanted
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.gate_catalog import GATES, RANK_GATES, REJUDGING_GATES
-from lead_assets.domain.gates import apply_gates
+from lead_assets.domain.gates import EXCLUDED, apply_gates
 from lead_assets.domain.keywords import KeywordMatcher
 from lead_assets.domain.scoring import fuse
 from lead_assets.domain.settings import Layer, Settings, resolve

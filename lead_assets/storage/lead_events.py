@@ -15,11 +15,15 @@ RUN = "run"
 
 
 def add_found(connection: sa.Connection, campaign_id: str) -> int:
-    """Write ``found`` for each qualified lead that has none yet; returns how many were new."""
+    """Write ``found`` for each qualified lead that has none yet; returns how many were new.
+
+    The best is written last: who asks for what was found last sees it first.
+    """
     statement = sa.text("""
-        INSERT INTO lead_assets.lead_events (campaign_id, reddit_id, event, actor)
-        SELECT campaign_id, reddit_id, 'found', :actor FROM lead_assets.qualified_leads WHERE campaign_id = :campaign
-        ORDER BY relevance_score, reddit_id
+        INSERT INTO lead_assets.lead_events (campaign_id, reddit_id, event, actor, happened_at)
+        SELECT campaign_id, reddit_id, 'found', :actor, clock_timestamp()
+        FROM (SELECT campaign_id, reddit_id FROM lead_assets.qualified_leads WHERE campaign_id = :campaign
+            ORDER BY relevance_score, reddit_id DESC) AS worst_first
         ON CONFLICT (campaign_id, reddit_id) WHERE event = 'found' DO NOTHING
     """)
     return connection.execute(statement, {"campaign": campaign_id, "actor": RUN}).rowcount

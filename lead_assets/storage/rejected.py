@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lead_assets.domain.candidate import EXCLUDED
+from lead_assets.domain.gates import EXCLUDED
 from lead_assets.storage.schema import (
     current_candidates,
     current_extractions,
@@ -31,7 +31,8 @@ def read_rejected(
     """Rejected documents, nearest to the threshold first: by ``gate``, by the reading, or by any gate.
 
     The distance is relative to the threshold, so that gates of different units can be compared; below a threshold of 1
-    it is absolute. A document whose value was unknown comes last.
+    it is absolute. What is marked over 18, and what had
+    no value, comes last.
     """
     source = _not_leads(campaign_id) if gate == READING else _rejections(campaign_id, gate)
     found = source.subquery()
@@ -59,7 +60,8 @@ _FARTHEST = 1e9
 def _rejections(campaign_id: str, gate: str) -> sa.Select[Any]:
     columns = rejections.c
     scale = sa.func.greatest(sa.func.abs(columns.threshold), 1.0)
-    distance = sa.func.coalesce(sa.func.abs(columns.observed - columns.threshold) / scale, _FARTHEST)
+    near = sa.func.abs(columns.observed - columns.threshold) / scale
+    distance = sa.case((columns.gate == "nsfw", _FARTHEST), else_=sa.func.coalesce(near, _FARTHEST))
     query = sa.select(
         columns.reddit_id,
         columns.gate,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lead_assets.api.errors import without_folder
 from lead_assets.config.campaign_files import CampaignFile, find_campaign, list_campaigns
 from lead_assets.dagster_client.run_tables import NewestRun, read_newest_runs
-from lead_assets.domain.ages import age
+from lead_assets.domain.ages import ago
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.schedule import next_due
 from lead_assets.pipeline.run_context import RunContext, resolve_run
@@ -72,7 +72,7 @@ def _told(newest: NewestRun | None, now: datetime) -> str:
     if newest is None:
         return "never"
     moment = newest.ended or newest.started
-    when = f" {age(moment, now)} ago" if moment else ""
+    when = f" {ago(moment, now)}" if moment else ""
     return f"{_STATES.get(newest.status, newest.status.lower())}{when}"
 
 
