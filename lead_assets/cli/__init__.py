@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("reporting:report", "Print the leads of CAMPAIGN as one HTML file, to open, print or send."),
     "export": ("reading:export", "Write leads, candidates and rejections of CAMPAIGN into files."),
     "evaluate": ("evaluating:evaluate_command", "Measure the ranking on labelled campaigns."),
+    "notify": ("notifying:notify", "Try alerts, and show what waits to be sent."),
     "sweep": ("sweeping:sweep", "Remove from every store what was deleted or removed on Reddit."),
     "api": ("serving:api", "Serve the inbox page and the HTTP API."),
     "tokens": ("serving:tokens", "Make, list and revoke tokens of the HTTP API."),

@@ -176,8 +176,9 @@ def demo() -> None:
     console.print("\nYour own campaign: .venv/bin/lead-assets campaigns new")
     console.print("\nThe leads as a page: .venv/bin/lead-assets dev, then http://127.0.0.1:8000")
     console.print(
-        "Read the first with j, open it on Reddit with o, mark it as contacted with c or dismiss it with x; ? shows all "
-        "keys."
+        "Read the first with j, open it on Reddit with o, mark it as contacted with c or dismiss it with x; "
+        "? shows all keys.",
+        soft_wrap=True,
     )
 
 

@@ -51,7 +51,7 @@ class Changes:
         lists = campaign.subreddits
         try:
             return Campaign.model_validate(
-                campaign.model_dump()
+                campaign.model_dump(exclude={"notify"})
                 | {
                     "negative_keywords": [*campaign.negative_keywords, *self.negative_keywords],
                     "exclude_authors": [*campaign.exclude_authors, *self.exclude_authors],

@@ -69,7 +69,9 @@ ALTER TABLE lead_assets.api_tokens ADD COLUMN kind text NOT NULL DEFAULT 'work';
 
 SEED = """
 INSERT INTO lead_assets.lead_events (campaign_id, reddit_id, event, actor, happened_at)
-SELECT campaign_id, reddit_id, 'found', 'upgrade', updated_at + coalesce(relevance_score, 0) * interval '1 millisecond' FROM lead_assets.leads
+SELECT campaign_id, reddit_id, 'found', 'upgrade',
+    updated_at + coalesce(relevance_score, 0) * interval '1 millisecond'  -- the best as the last
+FROM lead_assets.leads
 WHERE (extracted_data ->> 'is_lead')::boolean;
 """
 
