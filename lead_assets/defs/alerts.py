@@ -80,7 +80,7 @@ def alert_of_failed_runs(context: dg.RunFailureSensorContext) -> None:
     minimum_interval_seconds=TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     monitored_jobs=[campaign_job, campaign_backfill],
-    description="Queues an alert of each check that failed in a run that succeeded, for receivers with `failures: true`.",
+    description="Queues an alert of each check that failed in a successful run, for receivers with `failures: true`.",
 )
 def alert_of_failing_checks(context: dg.RunStatusSensorContext) -> None:
     """One run that succeeded; its checks may have failed all the same."""

@@ -13,6 +13,7 @@ from lead_assets.domain.ages import ago
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.schedule import next_due
 from lead_assets.pipeline.run_context import RunContext, resolve_run
+from lead_assets.storage.outbox import read_outbox_state
 from lead_assets.storage.rejected import thresholds_of_last_ranking
 from lead_assets.web.rendering import Visit
 
@@ -38,6 +39,7 @@ class Head:
     last_run: str
     next_run: str
     banner: str
+    alerts: str
     runs_now: bool
 
 
@@ -60,6 +62,7 @@ def read_head(visit: Visit, connection: sa.Connection, campaign_id: str) -> Head
         last_run=_told(newest, now),
         next_run=f"{due:%a %d %b, %H:%M} {campaign.timezone}" if due else "only when you ask",
         banner=_banner(connection, run, newest),
+        alerts=_alerts(connection, campaign, now),
         runs_now=newest is not None and newest.status not in ("SUCCESS", "FAILURE", "CANCELED"),
     )
 
@@ -74,6 +77,17 @@ def _told(newest: NewestRun | None, now: datetime) -> str:
     moment = newest.ended or newest.started
     when = f" {ago(moment, now)}" if moment else ""
     return f"{_STATES.get(newest.status, newest.status.lower())}{when}"
+
+
+def _alerts(connection: sa.Connection, campaign: Campaign, now: datetime) -> str:
+    """What somebody should know of the alerts: what is late, and which receivers get none."""
+    if not campaign.notify:
+        return ""
+    state = read_outbox_state(connection, campaign.id)
+    told = [f"Alerts to {label} are switched off: {because}" for label, because in state["switched_off"].items()]
+    if state["waiting"]:
+        told.append(f"Alerts waiting: {state['waiting']}, the oldest queued {ago(state['oldest'], now)}.")
+    return " ".join(told)
 
 
 def _banner(connection: sa.Connection, run: RunContext, newest: NewestRun | None) -> str:

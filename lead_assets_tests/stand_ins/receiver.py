@@ -1,5 +1,6 @@
-"""A receiver of webhooks that answers as it is told, and keeps what it was sent."""
+"""Receivers of alerts: of webhooks, which answer as they are told, and of mail; both keep what they were sent."""
 
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -55,3 +56,27 @@ def receiving() -> Iterator[Receiver]:
         server.shutdown()
         server.server_close()
         thread.join(timeout=10)
+
+
+@contextmanager
+def receiving_mail() -> Iterator[tuple[int, list[bytes]]]:
+    """The port of a mail server on this machine, and the mails that it was sent."""
+    mails: list[bytes] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            for line in self.rfile:
+                word = line.split()[0].upper() if line.split() else b""
+                if word == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+                self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+                if word == b"QUIT":
+                    return
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], mails
+        server.shutdown()

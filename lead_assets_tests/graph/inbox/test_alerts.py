@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from lead_assets.storage.outbox import (
     switch_on,
 )
 from lead_assets_tests.conftest import PROJECT
-from lead_assets_tests.stand_ins.receiver import Receiver, receiving
+from lead_assets_tests.stand_ins.receiver import Receiver, receiving, receiving_mail
 from lead_assets_tests.stored_leads import store_leads
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -264,19 +265,35 @@ def test_what_a_receiver_may_answer(
     assert "127.0.0.1" not in outcome.error, "addresses may hold secrets"
 
 
-def test_slack_is_sent_what_apprise_makes_for_it(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOTIFY_HOOK", receiver.url.replace("http://", "json://"))
+def test_a_chat_is_sent_slacks_format(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Mattermost takes what Slack takes, and may be anywhere.
+    monkeypatch.setenv("NOTIFY_HOOK", f"{receiver.url.replace('http://', 'mmost://')}/abcdefghijklmnopqrstuvwx")
     notify = Notify.model_validate({"to": "env:NOTIFY_HOOK"})
     message = Message("msg_1", "CRM: a new lead", "@everyone <!channel> mail a@b.example", {})
     assert send(notify, message, datetime.now(UTC)) == Outcome("sent")
     ((_, body),) = receiver.received
-    sent = json.loads(body)
-    assert sent["title"] == "CRM: a new lead"
-    assert "@everyone" not in sent["message"]
-    assert "<!channel>" not in sent["message"]
-    assert "a@b.example" in sent["message"]
+    text = json.loads(body)["text"]
+    assert "CRM: a new lead" in text
+    assert "a@b.example" in text
+    assert "@everyone" not in text
+    assert "<!channel>" not in text
     receiver.answers = [500]
     assert send(notify, message, datetime.now(UTC)).kind == "failed"
+
+
+def test_mail_goes_to_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving_mail() as (port, mails):
+        address = f"mailto://127.0.0.1:{port}?from=leads@example.org&to=ann@example.org&mode=insecure"
+        monkeypatch.setenv("NOTIFY_HOOK", address)
+        message = Message("msg_1", "CRM: a new lead", "“Which CRM?”\nhttp://127.0.0.1:8000/c/crm", {})
+        assert send(Notify.model_validate({"to": "env:NOTIFY_HOOK"}), message, datetime.now(UTC)) == Outcome("sent")
+    (mail,) = mails
+    parsed = message_from_bytes(mail, policy=policy.default)
+    assert parsed["to"] == "ann@example.org"
+    assert parsed["subject"] == "CRM: a new lead"
+    body = parsed.get_body(("plain", "html"))
+    assert body is not None
+    assert "Which CRM?" in body.get_content()
 
 
 def test_an_address_that_is_not_set_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
