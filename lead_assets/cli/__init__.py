@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "notify": ("notifying:notify", "Try alerts, and show what waits to be sent."),
     "sweep": ("sweeping:sweep", "Remove from every store what was deleted or removed on Reddit."),
     "api": ("serving:api", "Serve the inbox page and the HTTP API."),
+    "mcp": ("assisting:mcp", "Serve leads to an assistant over MCP on standard input and output."),
     "tokens": ("serving:tokens", "Make, list and revoke tokens of the HTTP API."),
 }
 """Each command's module and what it does: a command is imported when it is used, since some import all of Dagster."""
