@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from lead_assets.config.environment import Environment
 from lead_assets.defs.alerts import alert_of_failed_runs, alert_of_failing_checks, deliver_alerts
 from lead_assets.defs.assets.announce import announced_leads
 from lead_assets.defs.assets.crawl import crawled_documents
@@ -20,13 +21,14 @@ from lead_assets.defs.checks import (
     index_matches_documents,
     leads_complete,
 )
-from lead_assets.defs.jobs import campaign_backfill, campaign_job, deletion_sweep, weekly_deletion_sweep
+from lead_assets.defs.jobs import build_jobs, weekly_deletion_sweep
 from lead_assets.defs.resources import build_resources
 from lead_assets.defs.sensors import build_sensors
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The asset graph, its checks, the jobs, and the resources, of which ``resource_overrides`` replaces some."""
+    jobs = build_jobs(Environment.read())
     return dg.Definitions(
         assets=[
             crawled_documents,
@@ -46,10 +48,10 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             leads_complete,
             every_lead_announced_once,
         ],
-        jobs=[campaign_job, campaign_backfill, deletion_sweep],
+        jobs=jobs.all,
         schedules=[weekly_deletion_sweep],
-        sensors=[*build_sensors(), deliver_alerts, alert_of_failed_runs, alert_of_failing_checks],
-        executor=dg.in_process_executor,
+        sensors=[*build_sensors(jobs.started), deliver_alerts, alert_of_failed_runs, alert_of_failing_checks],
+        executor=jobs.executor,
         resources={**build_resources(), **(resource_overrides or {})},
     )
 

@@ -8,7 +8,6 @@ import dagster as dg
 
 from lead_assets.config.campaign_files import find_campaign, list_campaigns
 from lead_assets.config.environment import Environment
-from lead_assets.defs.jobs import campaign_backfill, campaign_job
 from lead_assets.defs.partitions import PARTITION_TAG
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import LeadAssetsError
@@ -27,7 +26,6 @@ MOST_SECONDS = 60
 @dg.sensor(
     minimum_interval_seconds=TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    job=campaign_job,
     description="Sends what waits in the outbox to the receivers that campaign files name under `notify`.",
 )
 def deliver_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
@@ -65,7 +63,6 @@ def _with_receivers(environment: Environment) -> list[Campaign]:
 @dg.run_failure_sensor(
     minimum_interval_seconds=TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    monitored_jobs=[campaign_job, campaign_backfill],
     description="Queues an alert of each failed run, for receivers with `failures: true`.",
 )
 def alert_of_failed_runs(context: dg.RunFailureSensorContext) -> None:
@@ -79,7 +76,6 @@ def alert_of_failed_runs(context: dg.RunFailureSensorContext) -> None:
     run_status=dg.DagsterRunStatus.SUCCESS,
     minimum_interval_seconds=TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    monitored_jobs=[campaign_job, campaign_backfill],
     description="Queues an alert of each check that failed in a successful run, for receivers with `failures: true`.",
 )
 def alert_of_failing_checks(context: dg.RunStatusSensorContext) -> None:

@@ -82,7 +82,9 @@ class Installation:
         return json.loads(done.stdout)
 
     def runs(self, backfill_id: str) -> list[dg.DagsterRun]:
-        return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id})))
+        """Without those that Dagster has started again, as it does on a busy machine where it loses sight of one."""
+        runs = self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))
+        return [run for run in runs if run.parent_run_id is None]
 
     def statuses(self, backfill_id: str) -> Counter[str]:
         return Counter(run.status.value for run in self.runs(backfill_id))
