@@ -21,6 +21,7 @@ from lead_assets.api.runs import RunStarter
 from lead_assets.config.campaign_files import find_campaign, list_campaigns
 from lead_assets.config.environment import Environment
 from lead_assets.dagster_client.service import DagsterService
+from lead_assets.defs.partitions import job_name
 from lead_assets.domain.ages import parse_since
 from lead_assets.domain.document import fullname_in
 from lead_assets.domain.errors import LeadAssetsError
@@ -158,7 +159,7 @@ def _add_writing(server: MCPServer[Any], environment: Environment, database: Dat
         found = find_campaign(environment.campaigns, campaign)
         dagster = DagsterService(environment.dagster_url)
         try:
-            started = RunStarter(dagster, database).start(found.id, {})
+            started = RunStarter(dagster, database, job_name(environment.executor)).start(found.id, {})
         finally:
             dagster.close()
         return {"run_id": started.run_id, "url": started.url}
