@@ -1,5 +1,5 @@
 #!/bin/sh
-# Take the pictures in docs/ again: leads from the command line, and asset_graph, gate_check, funnel and
+# Take the pictures in docs/ again: leads from the command line, the page, and asset_graph, gate_check, funnel and
 # score_distributions from a running `lead-assets dev`, with Debian's chromium.
 # Run `lead-assets demo` once on an empty LEAD_ASSETS_HOME first: a run that changes nothing draws no pictures, and its
 # checks have no examples.
@@ -51,6 +51,11 @@ picture() { # file, path of the page, size of the page, pixels of the picture fo
 
 CHROMIUM=$browser "$python" "$docs/terminal_picture.py" "$out/leads.png" "$bin/lead-assets" leads "$campaign" --limit 5
 echo "$out/leads.png: $(wc -c <"$out/leads.png") bytes"
+
+page=${PAGE:-http://127.0.0.1:8000}
+CHROMIUM=$browser "$python" "$docs/page_picture.py" "$page/c/$campaign" "$out/page.png" --size 1100x900 ||
+    fail "The page does not answer at $page. Start it with lead-assets dev, or set PAGE."
+echo "$out/page.png: $(wc -c <"$out/page.png") bytes"
 
 picture asset_graph.png '/locations/lead_assets/asset-groups/leads/lineage' 1920,900 1.25
 picture gate_check.png '/assets/crawled_documents?view=checks&checkDetail=author_karma' 1600,900 1

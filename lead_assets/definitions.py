@@ -6,13 +6,21 @@ from typing import Any
 import dagster as dg
 
 from lead_assets.config.environment import Environment
+from lead_assets.defs.alerts import alert_of_failed_runs, alert_of_failing_checks, deliver_alerts
+from lead_assets.defs.assets.announce import announced_leads
 from lead_assets.defs.assets.crawl import crawled_documents
 from lead_assets.defs.assets.embed import document_embeddings, lead_stubs
 from lead_assets.defs.assets.extract import extracted_leads
 from lead_assets.defs.assets.index import typesense_index
 from lead_assets.defs.assets.leads import leads, qualified_leads
 from lead_assets.defs.assets.rank import ranked_candidates
-from lead_assets.defs.checks import embeddings_complete, extractions_grounded, index_matches_documents, leads_complete
+from lead_assets.defs.checks import (
+    embeddings_complete,
+    every_lead_announced_once,
+    extractions_grounded,
+    index_matches_documents,
+    leads_complete,
+)
 from lead_assets.defs.jobs import build_jobs, weekly_deletion_sweep
 from lead_assets.defs.resources import build_resources
 from lead_assets.defs.sensors import build_sensors
@@ -31,11 +39,18 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             extracted_leads,
             leads,
             qualified_leads,
+            announced_leads,
         ],
-        asset_checks=[index_matches_documents, embeddings_complete, extractions_grounded, leads_complete],
+        asset_checks=[
+            index_matches_documents,
+            embeddings_complete,
+            extractions_grounded,
+            leads_complete,
+            every_lead_announced_once,
+        ],
         jobs=jobs.all,
         schedules=[weekly_deletion_sweep],
-        sensors=build_sensors(jobs.started),
+        sensors=[*build_sensors(jobs.started), deliver_alerts, alert_of_failed_runs, alert_of_failing_checks],
         executor=jobs.executor,
         resources={**build_resources(), **(resource_overrides or {})},
     )

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from lead_assets.api import errors
 from lead_assets.api.access import Guard
 from lead_assets.api.health import HealthChecks
+from lead_assets.api.inbox_routes import inbox_router
 from lead_assets.api.limits import BodyLimit
 from lead_assets.api.routes import Services, open_router, router
 from lead_assets.api.runs import RunStarter
@@ -55,6 +56,7 @@ def build_app(environment: Environment, *, beyond_loopback: bool = False) -> Fas
     )
     app.state.services = services
     app.include_router(router)
+    app.include_router(inbox_router)
     app.include_router(open_router)
     errors.install(app, environment.campaigns)
     app.add_middleware(BodyLimit)

@@ -67,16 +67,23 @@ def told(error: Exception, campaigns: Path | None = None) -> Response:
     """The answer to one of ``UNTOLD``. Where ``campaigns`` lies on this machine is not said."""
     if isinstance(error, RunInFlight):
         return refused(409, str(error), run_id=error.run_id, url=error.url)
+    return refused(*status_and_sentence(error, campaigns))
+
+
+def status_and_sentence(error: Exception, campaigns: Path | None = None) -> tuple[int, str]:
+    """The status of the answer to one of ``UNTOLD``, and what is wrong in a sentence."""
+    if isinstance(error, RunInFlight):
+        return 409, str(error)
     if isinstance(error, RunUnknown):
-        return refused(404, str(error))
+        return 404, str(error)
     if isinstance(error, ProgrammingError):
         _log.error("PostgreSQL did not take a query: %s", error)
-        return refused(503, "PostgreSQL has not the tables that this version needs; run `lead-assets up`.")
+        return 503, "PostgreSQL has not the tables that this version needs; run `lead-assets up`."
     if not isinstance(error, LeadAssetsError):
         _log.warning("PostgreSQL did not answer: %s", error)
-        return refused(503, "PostgreSQL stopped answering, or has no connection left; ask again.")
+        return 503, "PostgreSQL stopped answering, or has no connection left; ask again."
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
-    return refused(status, without_folder(str(error), campaigns))
+    return status, clean(without_folder(str(error), campaigns))
 
 
 def without_folder(sentence: str, campaigns: Path | None) -> str:

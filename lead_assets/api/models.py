@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lead_assets.api.cursors import MAX_CHARACTERS
+from lead_assets.domain.inbox import MAX_NOTE_CHARACTERS, Reason
+from lead_assets.domain.inbox import Status as LeadStatus
 
 BIGGEST = 2**63 - 1
 MOST_LEADS = 500
@@ -143,11 +145,97 @@ class LeadFilters(BaseModel):
         description="Only documents posted since this day or moment (ISO 8601; UTC unless it has an offset).",
         examples=["2026-01-31"],
     )
+    found_since: str | None = Field(
+        default=None,
+        max_length=40,
+        description="Only leads found since then: 24h, 7d, today, yesterday (in the campaign's time zone), a day or a "
+        "moment. To poll, ask with order=newest.",
+        examples=["1d"],
+    )
+    status: LeadStatus | None = Field(default=None, description="Only leads of this status in the inbox.")
+    order: Literal["best", "newest"] = Field(default="best", description="By score, or those found last first.")
     limit: int = Field(default=50, ge=1, le=MOST_LEADS, description="How many on a page.")
     cursor: str | None = Field(
         default=None, max_length=MAX_CHARACTERS, description="`next_cursor` of the page before, with the same filters."
     )
     format: Literal["json", "csv"] = "json"
+
+
+class LeadChange(BaseModel):
+    """What is decided about a lead: at least one of the three."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: LeadStatus | None = None
+    reason: Reason | None = Field(default=None, description="Why it is dismissed, or marked.")
+    until: datetime | None = Field(default=None, description="The end of a snooze; a week from now if it is left out.")
+    mark: Literal["lead", "no lead", "none"] | None = Field(
+        default=None, description="Whether its author is a lead, whatever the status; none takes a mark back."
+    )
+    note: str | None = Field(default=None, min_length=1, max_length=MAX_NOTE_CHARACTERS)
+
+
+class LeadState(BaseModel):
+    """Where a lead stands."""
+
+    campaign_id: str
+    reddit_id: str
+    status: LeadStatus
+    reason: str | None
+    snoozed_until: datetime | None
+    status_by: str | None = Field(description="Who decided: a token's name, local, command or page.")
+    status_at: datetime | None
+    mark: Literal["lead", "no lead"] | None
+    notes: list[str]
+    qualifies: bool = Field(description="Whether it is a lead by the settings in force.")
+
+
+class Undone(BaseModel):
+    """What was put back."""
+
+    reddit_ids: list[str]
+
+
+class StoredMark(BaseModel):
+    """A mark in force."""
+
+    reddit_id: str = Field(max_length=20)
+    mark: Literal["lead", "no lead"]
+    reason: str | None
+    actor: str
+    marked_at: datetime
+
+
+class MarkList(BaseModel):
+    """All marks of a campaign that are in force."""
+
+    marks: list[StoredMark]
+
+
+class GivenMark(BaseModel):
+    """A mark to be written."""
+
+    model_config = ConfigDict(extra="ignore")  # what was exported may be sent as it is
+
+    reddit_id: str = Field(max_length=20)
+    mark: Literal["lead", "no lead", "none"]
+    reason: Reason | None = None
+
+
+class GivenMarks(BaseModel):
+    """Marks to be written, such as those of an export."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    marks: list[GivenMark] = Field(max_length=500)
+
+
+class ImportedMarks(BaseModel):
+    """What became of them."""
+
+    written: int
+    unchanged: int
+    unknown: list[str] = Field(description="Documents that the campaign does not hold.")
 
 
 class Place(BaseModel):
@@ -175,12 +263,16 @@ class Lead(BaseModel):
     updated_at: datetime
     kind: str
     matched_keywords: list[str]
+    num_comments: int | None = Field(description="Of a post; null where unknown.")
     other_places: list[Place]
+    found_at: datetime = Field(description="When it first was a lead.")
+    status: LeadStatus
+    snoozed_until: datetime | None
     stale: bool = Field(description="Read for an earlier product or by an earlier model, and not again yet.")
 
 
 class LeadPage(BaseModel):
-    """One page of leads, best first."""
+    """One page of leads, in the order that was asked for."""
 
     leads: list[Lead]
     next_cursor: str | None = Field(description="For the next page; null on the last.")

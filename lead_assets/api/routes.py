@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
 
-from lead_assets.api.cursors import cursor_after, read_cursor
+from lead_assets.api.cursors import cursor_after, found_cursor_after, read_cursor, read_found_cursor
 from lead_assets.api.errors import RunUnknown, clean, without_folder
 from lead_assets.api.health import HealthChecks
 from lead_assets.api.models import (
@@ -36,6 +36,7 @@ from lead_assets.config.environment import Environment
 from lead_assets.dagster_client import run_tables
 from lead_assets.dagster_client.run_tables import read_newest_runs
 from lead_assets.dagster_client.service import DagsterService
+from lead_assets.domain.ages import parse_since
 from lead_assets.domain.campaign import CAMPAIGN_ID, Campaign
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, Unavailable
 from lead_assets.domain.frames import to_rows
@@ -61,16 +62,16 @@ class Services:
     health: HealthChecks
 
 
-def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     return request.app.state.services
 
 
-Given = Annotated[Services, Depends(_services)]
+Given = Annotated[Services, Depends(services_of)]
 CampaignId = Annotated[str, Path(description="The campaign file's name.", examples=["shop_crm"])]
 _PROBLEMS = {
     400: "The request cannot be read, or has a token in its address.",
     401: "A token is needed: there is one, or other machines reach this.",
-    403: "Without a token only this machine may ask, and no web page.",
+    403: "Without a token only this machine may ask, and no web page; a token that may only read changes nothing.",
     404: "There is none of this id.",
     413: "The body is too large.",
     422: "A value is wrong, or the campaign's file is.",
@@ -78,14 +79,14 @@ _PROBLEMS = {
 }
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     always = (400, 401, 403, 413, 503)
     return {status: {"model": Problem, "description": _PROBLEMS[status]} for status in sorted({*always, *statuses})}
 
 
 # What refuses is access.Guard, in front of all routes; this says so in the OpenAPI document.
-_says_token = HTTPBearer(auto_error=False, description="A token of `lead-assets tokens new`.")
-router = APIRouter(dependencies=[Depends(_says_token)])
+says_token = HTTPBearer(auto_error=False, description="A token of `lead-assets tokens new`.")
+router = APIRouter(dependencies=[Depends(says_token)])
 open_router = APIRouter()
 
 
@@ -93,7 +94,7 @@ open_router = APIRouter()
     "/campaigns/{campaign_id}/run",
     status_code=202,
     responses={
-        **_problems(404, 422),
+        **problems(404, 422),
         202: {"headers": {"Location": {"description": "Where the run is asked for.", "schema": {"type": "string"}}}},
         409: {"model": InFlight, "description": "A run of the campaign has not ended."},
     },
@@ -114,7 +115,7 @@ def _run_settings(environment: Environment, campaign: Campaign, body: StartRun) 
     return {name: getattr(settings, name.lower()) for name in own.given()}
 
 
-@router.get("/runs/{run_id}", responses=_problems(404))
+@router.get("/runs/{run_id}", responses=problems(404))
 def get_run(run_id: str, given: Given) -> Run:
     """A run: its state, and why it failed."""
     if not _RUN_ID.fullmatch(run_id):
@@ -124,7 +125,7 @@ def get_run(run_id: str, given: Given) -> Run:
     return run.model_copy(update={"failure": told})
 
 
-@router.get("/campaigns", responses=_problems())
+@router.get("/campaigns", responses=problems())
 def get_campaigns(given: Given) -> CampaignList:
     """All campaign files, the broken ones with what is wrong."""
     environment, now = given.environment, datetime.now(UTC)
@@ -160,7 +161,7 @@ def _entry(
     )
 
 
-@router.get("/campaigns/{campaign_id}/stats", responses=_problems(404, 422))
+@router.get("/campaigns/{campaign_id}/stats", responses=problems(404, 422))
 def get_stats(campaign_id: CampaignId, given: Given) -> Stats:
     """The funnel from what is stored: every judged document is counted once, where it is now."""
     campaign = find_campaign(given.environment.campaigns, campaign_id)
@@ -174,9 +175,9 @@ def get_stats(campaign_id: CampaignId, given: Given) -> Stats:
     "/campaigns/{campaign_id}/leads",
     response_model=LeadPage,
     responses={
-        **_problems(404, 422),
+        **problems(404, 422),
         200: {
-            "description": "A page, best first, as JSON or CSV; the header Link has the next page's address.",
+            "description": "A page, as JSON or CSV; the header Link has the next page's address.",
             "content": {"text/csv": {"schema": {"type": "string"}}},
         },
     },
@@ -186,23 +187,48 @@ def get_leads(
     given: Given,
     filters: Annotated[LeadFilters, Query()],
 ) -> Any:
-    """The qualified leads of a campaign, best first, with the reason for each. All pages want the same filters."""
+    """The qualified leads of a campaign, with the reason for each. All pages want the same filters and order."""
     campaign = find_campaign(given.environment.campaigns, campaign_id)
     moment = _since(filters.since) if filters.since is not None else None
-    after = read_cursor(filters.cursor) if filters.cursor is not None else None
+    found_since = _found_since(filters.found_since, campaign) if filters.found_since is not None else None
+    newest = filters.order == "newest"
+    after = read_cursor(filters.cursor) if filters.cursor is not None and not newest else None
+    found_after = read_found_cursor(filters.cursor) if filters.cursor is not None and newest else None
     with given.database.connect() as connection:
         # One more than wanted: whether there is a next page.
         frame = read_qualified(
-            connection, campaign.id, limit=filters.limit + 1, min_score=filters.min_score, since=moment, after=after
+            connection,
+            campaign.id,
+            limit=filters.limit + 1,
+            min_score=filters.min_score,
+            since=moment,
+            found_since=found_since,
+            status=filters.status,
+            after=after,
+            found_after=found_after,
+            newest_first=newest,
         )
     rows = to_rows(frame)
     page, last = rows[: filters.limit], rows[filters.limit - 1] if len(rows) > filters.limit else None
-    cursor = cursor_after(last["relevance_score"], last["reddit_id"]) if last else None
+    cursor = _cursor(last, newest) if last else None
     headers = _link(campaign.id, filters.model_copy(update={"cursor": cursor})) if cursor else {}
     if filters.format == "csv":
         return _csv(campaign.id, page, list(frame.columns), headers)
     answer = LeadPage(leads=[Lead.model_validate(row) for row in page], next_cursor=cursor)
     return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
+
+
+def _cursor(last: dict[str, Any], newest: bool) -> str:
+    if newest:
+        return found_cursor_after(last["found_at"], last["reddit_id"])
+    return cursor_after(last["relevance_score"], last["reddit_id"])
+
+
+def _found_since(text: str, campaign: Campaign) -> datetime:
+    try:
+        return parse_since(text, datetime.now(UTC), campaign.timezone)
+    except InvalidInput as error:
+        raise InvalidInput(f"found_since: {error}") from None
 
 
 def _since(text: str) -> datetime:

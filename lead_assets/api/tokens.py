@@ -8,6 +8,8 @@ import hmac
 import secrets
 from collections.abc import Iterable
 
+from lead_assets.storage.api_tokens import StoredToken
+
 PREFIX = "lead_assets_"
 """So that whoever finds one in a file knows what it opens, scanners for secrets too."""
 
@@ -22,9 +24,13 @@ def hash_token(token: bytes) -> str:
     return hashlib.sha256(token).hexdigest()
 
 
-def matches_one(token: bytes, hashes: Iterable[str]) -> bool:
-    """Whether ``token`` has one of ``hashes``. All are compared, each in constant time: timing tells nothing."""
-    given, found = hash_token(token), False
-    for stored in hashes:
-        found |= hmac.compare_digest(given, stored)
+def find_token(token: bytes, stored: Iterable[StoredToken]) -> StoredToken | None:
+    """The token of ``stored`` that ``token`` is, unless it was revoked; None where it is none of them.
+
+    All are compared, each in constant time: timing tells nothing.
+    """
+    given, found = hash_token(token), None
+    for one in stored:
+        if hmac.compare_digest(given, one.token_hash) and one.revoked_at is None:
+            found = one
     return found

@@ -1,4 +1,4 @@
-"""``campaigns list|new|validate``: the campaign files."""
+"""``campaigns list|new|set|validate``: the campaign files."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,7 +9,9 @@ import click
 import yaml
 from rich.table import Table
 
-from lead_assets.cli.state import cell, console, echo_json, json_option, next_due_text
+from lead_assets.cli.previewing import change_options, changes_of
+from lead_assets.cli.state import campaign_argument, cell, console, echo_json, json_option, next_due_text
+from lead_assets.config.campaign_edits import edit_campaign
 from lead_assets.config.campaign_files import CampaignFile, list_campaigns, read_campaign
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import CAMPAIGN_ID, SourceName
@@ -57,7 +59,7 @@ SOURCES: tuple[str, ...] = get_args(SourceName)
 
 @click.group()
 def campaigns() -> None:
-    """List, create and validate campaign files."""
+    """List, create, change and validate campaign files."""
 
 
 @campaigns.command("list")
@@ -161,6 +163,34 @@ def new(
     console.print(f"Wrote {path}. Find leads: lead-assets run {chosen}", soft_wrap=True, markup=False)
     if schedule:
         console.print("It runs by itself under `lead-assets dev`; where that runs already: lead-assets reload")
+
+
+@campaigns.command("set")
+@campaign_argument
+@change_options
+@json_option
+def set_(
+    campaign_id: str,
+    assignments: tuple[str, ...],
+    keywords: tuple[str, ...],
+    subreddits: tuple[str, ...],
+    authors: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Write settings into the file of CAMPAIGN, and add to its lists. Comments and order stay."""
+    changes = changes_of(assignments, keywords, subreddits, authors)
+    campaign = edit_campaign(
+        Environment.read().campaigns,
+        campaign_id,
+        settings=changes.settings,
+        negative_keywords=changes.negative_keywords,
+        exclude_subreddits=changes.exclude_subreddits,
+        exclude_authors=changes.exclude_authors,
+    )
+    if as_json:
+        echo_json(campaign.model_dump())
+        return
+    console.print(f"Written. It counts from the next run on: lead-assets run {campaign_id}", soft_wrap=True)
 
 
 def _schedule_part(schedule: str | None, timezone: str) -> str:

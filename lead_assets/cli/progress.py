@@ -20,6 +20,7 @@ STAGES = (
     "ranked_candidates",
     "extracted_leads",
     "leads",
+    "announced_leads",
 )
 
 

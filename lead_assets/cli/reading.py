@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,21 @@ from lead_assets.cli.state import (
     opened_database,
 )
 from lead_assets.config.environment import Environment
+from lead_assets.domain.ages import age, parse_since
 from lead_assets.domain.document import fullname_in, short_url
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import to_rows
+from lead_assets.domain.inbox import STATUSES
 from lead_assets.domain.scoring import COMPONENTS
 from lead_assets.export import Record, flat_lead, lead_columns, listed_places, write_records
 from lead_assets.files import replacing
 from lead_assets.pipeline.explain import explain_document
-from lead_assets.pipeline.run_context import parse_day, resolve_run
+from lead_assets.pipeline.run_context import resolve_run
 from lead_assets.storage.candidates import read_candidates
 from lead_assets.storage.corpus import read_rejections
 from lead_assets.storage.leads import read_qualified
+from lead_assets.storage.schema import qualified_leads
+from lead_assets.storage.statistics import count_rows
 
 format_option = click.option(
     "--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True
@@ -41,15 +46,39 @@ format_option = click.option(
 @format_option
 @click.option("--limit", type=click.IntRange(min=1), help="How many, best first.")
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Lowest relevance score.")
-@click.option("--since", help="Only documents posted since this day.")
-def leads(campaign_id: str, form: str, limit: int | None, min_score: float | None, since: str | None) -> None:
+@click.option("--since", help="Only documents posted since then: today, yesterday, 7d, or a day.")
+@click.option("--found-since", help="Only leads found since then: 1d, 12h, today, or a day.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only leads of this status in the inbox.")
+@click.option("--newest", is_flag=True, help="Those found last first, instead of the best.")
+def leads(
+    campaign_id: str,
+    form: str,
+    limit: int | None,
+    min_score: float | None,
+    since: str | None,
+    found_since: str | None,
+    status: str | None,
+    newest: bool,
+) -> None:
     """Show the qualified leads of CAMPAIGN, best first, with the reason for each."""
-    known_campaign(campaign_id)
-    day = parse_day(since).replace(hour=0, minute=0, second=0) if since else None
+    campaign, now = known_campaign(campaign_id), datetime.now(UTC)
+    since_option = parse_since(since, now, campaign.timezone) if since else None
+    found_option = parse_since(found_since, now, campaign.timezone) if found_since else None
     with opened_database() as database, database.connect() as connection:
-        found = to_rows(read_qualified(connection, campaign_id, limit=limit, min_score=min_score, since=day))
+        frame = read_qualified(
+            connection,
+            campaign_id,
+            limit=limit,
+            min_score=min_score,
+            since=since_option,
+            found_since=found_option,
+            status=status,
+            newest_first=newest,
+        )
+        stored = count_rows(connection, qualified_leads, campaign_id) if frame.empty else len(frame)
+    found = to_rows(frame)
     if form == "table":
-        _print_leads_table(campaign_id, found)
+        _print_leads_table(campaign_id, found, now, stored=stored)
     else:
         write_records(sys.stdout, [flat_lead(row) for row in found] if form == "csv" else found, form)
 
@@ -57,10 +86,18 @@ def leads(campaign_id: str, form: str, limit: int | None, min_score: float | Non
 def print_leads(campaign_id: str, limit: int) -> None:
     """The best leads as a table."""
     with opened_database() as database, database.connect() as connection:
-        _print_leads_table(campaign_id, to_rows(read_qualified(connection, campaign_id, limit=limit)))
+        found = to_rows(read_qualified(connection, campaign_id, limit=limit))
+    _print_leads_table(campaign_id, found, datetime.now(UTC), stored=len(found))
 
 
-def _print_leads_table(campaign_id: str, rows: Sequence[Record]) -> None:
+def _print_leads_table(campaign_id: str, rows: Sequence[Record], now: datetime, *, stored: int) -> None:
+    if not rows and stored:
+        console.print(
+            f"None of the {stored} leads of {campaign_id} match these options; `lead-assets leads {campaign_id}` "
+            "shows all of them.",
+            soft_wrap=True,
+        )
+        return
     if not rows:
         console.print(f"No leads yet for {campaign_id}; `lead-assets run {campaign_id}` looks for some.")
         return
@@ -70,7 +107,10 @@ def _print_leads_table(campaign_id: str, rows: Sequence[Record]) -> None:
     table.add_column("reason, in their words", ratio=1, overflow="fold")
     for row in rows:
         data = row["extracted_data"]
-        what = cell(f"r/{row['subreddit']} · {row['author'] or 'unknown author'}", 60)
+        told = [f"r/{row['subreddit']}", row["author"] or "unknown author"]
+        told += [age(row["posted_at"], now)] if row["posted_at"] else []
+        told += [row["status"]] if row["status"] != "new" else []
+        what = cell(" · ".join(told), 80)
         what.stylize("dim")
         what.append("\n").append(cell(row["title"] or data["summary"], 120)).append("\n")
         what.append(short_url(row["reddit_id"], row["reddit_url"]), "blue")

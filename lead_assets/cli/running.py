@@ -173,8 +173,13 @@ def demo() -> None:
     for campaign_id in ids:
         print_funnel(run_campaign(campaign_id, {}))
         print_leads(campaign_id, limit=10)
-    console.print("\nThe UI: .venv/bin/lead-assets dev, then http://127.0.0.1:3000")
-    console.print("Your own campaign: .venv/bin/lead-assets campaigns new")
+    console.print("\nYour own campaign: .venv/bin/lead-assets campaigns new")
+    console.print("\nThe leads as a page: .venv/bin/lead-assets dev, then http://127.0.0.1:8000")
+    console.print(
+        "Read the first with j, open it on Reddit with o, mark it as contacted with c or dismiss it with x; "
+        "? shows all keys.",
+        soft_wrap=True,
+    )
 
 
 def copy_sample_campaigns(folder: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 from urllib.parse import urlsplit
 
@@ -10,10 +9,11 @@ import click
 
 from lead_assets import servers as embedded
 from lead_assets.cli import dev_server
+from lead_assets.cli.page_beside import start_page
+from lead_assets.cli.ports import require_free_port
 from lead_assets.cli.state import console, opened_index, set_variables
 from lead_assets.config.campaign_files import list_campaigns
 from lead_assets.config.environment import DAGSTER_URL, Environment
-from lead_assets.domain.errors import InvalidInput
 from lead_assets.pipeline.index import repair
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
@@ -77,8 +77,9 @@ def down() -> None:
 @click.command()
 @click.option("--port", type=int, help="Port of the web server (default: that of DAGSTER_URL, else 3000).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no login.")
-def dev(port: int | None, host: str) -> None:
-    """Serve the Dagster UI with its daemon, on the embedded servers or your own."""
+@click.option("--page-port", default=8000, show_default=True, help="Port of the inbox page, on this machine only.")
+def dev(port: int | None, host: str, page_port: int) -> None:
+    """Serve the inbox page and the Dagster UI with its daemon, on the embedded servers or your own."""
     environment = Environment.read()
     port = port or urlsplit(environment.dagster_url).port or urlsplit(DAGSTER_URL).port or 0
     lock = dev_server.claim(environment.home)
@@ -90,7 +91,10 @@ def dev(port: int | None, host: str) -> None:
     arguments = ["dev", "--workspace", "workspace.yaml", "--host", host, "--port", str(port)]
     # A shell that starts us in the background lets us ignore Ctrl-C, and Dagster would go on ignoring it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    dev_server.announce(lock, environment, f"http://{_reachable(host)}:{port}")
+    url = f"http://{_reachable(host)}:{port}"
+    page = start_page(page_port, url)
+    console.print(f"Leads: {page or 'lead-assets api'}    Dagster: {url}", soft_wrap=True)
+    dev_server.announce(lock, environment, url)
     # Replaced, not started: signals then reach Dagster itself. The arguments are ours, no shell is involved.
     os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606
 
@@ -98,20 +102,6 @@ def dev(port: int | None, host: str) -> None:
 def _reachable(host: str) -> str:
     anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
     return anywhere.get(host, f"[{host}]" if ":" in host else host)
-
-
-def require_free_port(host: str, port: int) -> None:
-    """Told before anything starts: Dagster would stay without a web server, and its daemon would fight the other's.
-
-    Raises:
-        InvalidInput: somebody listens there already, or nobody may.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise InvalidInput(f"Port {port} of {host} is not free ({error}). Choose another with --port.") from None
 
 
 def valid_campaigns() -> list[str]:

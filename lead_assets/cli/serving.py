@@ -8,7 +8,8 @@ from rich.table import Table
 
 from lead_assets.api.access import is_loopback
 from lead_assets.api.tokens import hash_token, new_token
-from lead_assets.cli.servers import require_free_port
+from lead_assets.cli.page_beside import end_with
+from lead_assets.cli.ports import require_free_port
 from lead_assets.cli.state import console, echo_json, errors, json_option, opened_database
 from lead_assets.config.environment import Environment
 from lead_assets.domain.errors import InvalidInput
@@ -32,12 +33,13 @@ class WithoutQuery(logging.Filter):
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a token.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
-def api(host: str, port: int) -> None:
-    """Serve the HTTP API. Runs are started through Dagster, which `lead-assets dev` serves."""
+@click.option("--beside", type=int, hidden=True, help="End with the process of this id, which started this one.")
+def api(host: str, port: int, beside: int | None) -> None:
+    """Serve the inbox page and the HTTP API. Runs are started through Dagster, which `lead-assets dev` serves."""
     # Imported here: the framework takes a good part of a second, and other commands do without.
     import uvicorn
 
-    from lead_assets.api.app import build_app
+    from lead_assets.web.site import build_site
 
     beyond = not is_loopback(host)
     tokens = _tokens()
@@ -48,12 +50,15 @@ def api(host: str, port: int) -> None:
         )
     require_free_port(host, port)
     needed = "with a token" if tokens else "without a token, for this machine only"
-    errors.print(f"The API listens on http://{_shown(host)}:{port}, {needed}.", soft_wrap=True)
+    errors.print(f"The page and the API are on http://{_shown(host)}:{port}, {needed}.", soft_wrap=True)
     logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
+    if beside is not None:
+        end_with(beside)
     uvicorn.run(
-        build_app(Environment.read(), beyond_loopback=beyond),
+        build_site(Environment.read(), beyond_loopback=beyond),
         host=host,
         port=port,
+        log_level="info" if beside is None else "warning",
         ws="none",
         proxy_headers=False,
         server_header=False,
@@ -77,15 +82,22 @@ def tokens() -> None:
 
 @tokens.command("new")
 @_name_argument
-def new(name: str) -> None:
-    """Make a token and print it, once: only its hash is stored."""
+@click.option(
+    "--kind",
+    type=click.Choice(["work", "read"]),
+    default="work",
+    show_default=True,
+    help="Whether it may change something: work on leads, start runs, write to campaign files.",
+)
+def new(name: str, kind: str) -> None:
+    """Make a token and print it, once: only its hash is stored. It also signs in to the page."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             f"{name!r} is not a valid name for a token. Write up to 63 letters, digits, and any of _ . @ -"
         )
     token = new_token()
     with opened_database() as database, database.engine.begin() as connection:
-        if not add_token(connection, name, hash_token(token.encode())):
+        if not add_token(connection, name, hash_token(token.encode()), kind):
             raise InvalidInput(f"There is or was a token {name}; choose another name.")
     click.echo(token)
     errors.print("This is shown once. Every request needs a token now: Authorization: Bearer …", soft_wrap=True)
@@ -97,14 +109,19 @@ def list_tokens(as_json: bool) -> None:
     """List the tokens, by name; their hashes stay where they are."""
     found = _tokens()
     if as_json:
-        echo_json([{"name": one.name, "created_at": one.created_at, "revoked_at": one.revoked_at} for one in found])
+        echo_json(
+            [
+                {"name": one.name, "kind": one.kind, "created_at": one.created_at, "revoked_at": one.revoked_at}
+                for one in found
+            ]
+        )
         return
     table = Table(title="Tokens of the HTTP API", title_justify="left")
-    for column in ("name", "made", "revoked"):
+    for column in ("name", "kind", "made", "revoked"):
         table.add_column(column)
     for one in found:
         revoked = f"{one.revoked_at:%Y-%m-%d %H:%M}" if one.revoked_at else "–"
-        table.add_row(one.name, f"{one.created_at:%Y-%m-%d %H:%M}", revoked)
+        table.add_row(one.name, one.kind, f"{one.created_at:%Y-%m-%d %H:%M}", revoked)
     console.print(table)
 
 

@@ -85,11 +85,20 @@ def find_campaign(folder: Path, campaign_id: str) -> Campaign:
         CampaignUnknown: there is none.
         CampaignInvalid: its file does not validate.
     """
+    return read_campaign(find_path(folder, campaign_id))
+
+
+def find_path(folder: Path, campaign_id: str) -> Path:
+    """The file of the campaign ``campaign_id``.
+
+    Raises:
+        CampaignUnknown: there is none.
+    """
     if CAMPAIGN_ID.fullmatch(campaign_id):
         for suffix in _SUFFIXES:
             path = folder / f"{campaign_id}{suffix}"
             if path.is_file():
-                return read_campaign(path)
+                return path
     ids = [path.stem for path in _paths(folder)]
     close = difflib.get_close_matches(campaign_id, ids, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(ids[:10]) or 'none yet'}."
@@ -109,7 +118,15 @@ def read_campaign(path: Path) -> Campaign:
         )
     if path.stem in RESERVED_IDS:
         raise CampaignInvalid(f"{path}: the id {path.stem!r} is taken by the program itself; rename the file.")
-    text = _read_text(path)
+    return read_campaign_text(path, _read_text(path))
+
+
+def read_campaign_text(path: Path, text: str) -> Campaign:
+    """The campaign that ``path`` would be if ``text`` were in it.
+
+    Raises:
+        CampaignInvalid: it is not YAML, or not a valid campaign.
+    """
     node, content = _parse(path, text)
     if not isinstance(content, dict):
         raise CampaignInvalid(

@@ -13,6 +13,7 @@ from lead_assets.servers.state import read_servers
 
 REDDIT_VARIABLES = ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT", "REDDIT_URL")
 ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
+PAGE_URL = "http://127.0.0.1:8000"
 DAGSTER_URL = "http://127.0.0.1:3000"
 BROKER_URL = "redis://127.0.0.1:6379/0"
 EXECUTORS = ("in_process", "celery")
@@ -51,6 +52,7 @@ class Environment:
     _reddit: Mapping[str, str] = field(repr=False)
     arctic_shift_url: str
     dagster_url: str
+    page_url: str
     _openai: Mapping[str, str] = field(repr=False)
     _executor: str
     broker_url: str = field(repr=False)
@@ -73,6 +75,7 @@ class Environment:
             _reddit={name: given[name] for name in REDDIT_VARIABLES if name in given},
             arctic_shift_url=given.get("ARCTIC_SHIFT_URL", ARCTIC_SHIFT_URL),
             dagster_url=given.get("DAGSTER_URL", DAGSTER_URL),
+            page_url=given.get("PAGE_URL", PAGE_URL).rstrip("/"),
             _openai={name: given[name] for name in OPENAI_VARIABLES if name in given},
             _executor=given.get("LEAD_ASSETS_EXECUTOR", EXECUTORS[0]),
             broker_url=given.get("CELERY_BROKER_URL", BROKER_URL),

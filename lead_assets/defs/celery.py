@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
 QUEUE_TAG = "dagster-celery/queue"
-STAGES = ("crawl", "index", "embed", "rank", "llm", "persist")
+STAGES = ("crawl", "index", "embed", "rank", "llm", "persist", "announce")
 """The queues, in the order of the graph."""
 DEFAULT_QUEUE = "dagster"
 """Of what names no queue."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from lead_assets.defs.assets.announce import announced_leads
 from lead_assets.defs.assets.embed import document_embeddings
 from lead_assets.defs.assets.extract import extracted_leads
 from lead_assets.defs.assets.index import typesense_index
@@ -21,6 +22,7 @@ from lead_assets.storage.corpus import read_text_hashes
 from lead_assets.storage.database import Database
 from lead_assets.storage.extractions import count_extractions, read_current_with_texts
 from lead_assets.storage.leads import contradictions
+from lead_assets.storage.outbox import announcement_faults, read_outbox_state
 from lead_assets.storage.vectors import faulty_vectors
 
 
@@ -131,4 +133,23 @@ def leads_complete(context: dg.AssetCheckExecutionContext, database: dg.Resource
             else "Candidates, extractions and leads agree."
         ),
         metadata=dict(found),
+    )
+
+
+@partitioned_check(announced_leads, "Every announced lead is in the outbox once for its receiver, and nothing else is.")
+def every_lead_announced_once(
+    context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]
+) -> dg.AssetCheckResult:
+    campaign_id = checked_campaign(context)
+    with as_dagster_failure(), database.connect() as connection:
+        found = announcement_faults(connection, campaign_id)
+        state = read_outbox_state(connection, campaign_id)
+    wrong = sum(found.values())
+    off = [f"{label}: {because}" for label, because in state["switched_off"].items()]
+    told = f"{wrong} announcements and rows of the outbox contradict each other." if wrong else "Each was queued once."
+    return dg.AssetCheckResult(
+        passed=not wrong and not off,
+        severity=dg.AssetCheckSeverity.ERROR if wrong else dg.AssetCheckSeverity.WARN,
+        description=" ".join([told, *(["Switched off:", *off] if off else [])]),
+        metadata={**found, "waiting": state["waiting"], "sent": state["sent"], "undelivered": state["undelivered"]},
     )

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from lead_assets.domain.document import Document
 from lead_assets.domain.gate_catalog import GATES
 from lead_assets.domain.keywords import DEFAULT_LANGUAGE, Keyword, KeywordMatcher, languages
+from lead_assets.domain.notify import Notify
 
 CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Partition keys must also be names of sensors, which allow no hyphen."""
@@ -101,6 +102,7 @@ class Campaign(_Part):
     enabled: bool = True
     settings: dict[str, str | bool | int | float] = {}
     unknown: dict[str, Literal["keep", "reject"]] = {}
+    notify: Annotated[list[Notify], Field(max_length=20)] = []
 
     @field_validator("unknown")
     @classmethod

@@ -6,18 +6,17 @@ import sqlalchemy as sa
 
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.funnel import funnel_steps
-from lead_assets.domain.lead_model import with_reading
-from lead_assets.domain.scoring import relevance
+from lead_assets.domain.lead_decision import decide
 from lead_assets.domain.settings import Settings
 from lead_assets.pipeline.step import Step, StepContext, StepReport
 from lead_assets.storage.extractions import read_current
+from lead_assets.storage.lead_events import add_found
 from lead_assets.storage.leads import read_qualified, write_extracted
+from lead_assets.storage.outbox import add_channels
 from lead_assets.storage.schema import qualified_leads
 from lead_assets.storage.statistics import count_rows, read_funnel
 
 MOST_SHOWN = 10
-RULES = "rules"
-"""The reader that quotes and does not decide."""
 
 
 def run(context: StepContext) -> StepReport:
@@ -26,10 +25,14 @@ def run(context: StepContext) -> StepReport:
     with context.session.transaction() as connection:
         with context.phases.measured("write"):
             changes = write_extracted(connection, campaign_id, lead_rows(connection, campaign_id, context.run.settings))
+            # Before the leads are found: receivers are told what is found from now on.
+            receivers = {notify.channel: notify.label for notify in context.run.campaign.notify}
+            add_channels(connection, campaign_id, receivers)
+            found = add_found(connection, campaign_id)
         stored = count_rows(connection, qualified_leads, campaign_id)
         funnel = funnel_steps(read_funnel(connection, campaign_id))
         best = to_rows(read_qualified(connection, campaign_id, limit=MOST_SHOWN))
-    counts = {"leads_stored": stored, "leads_new": changes.new, "leads_gone": changes.gone}
+    counts = {"leads_stored": stored, "leads_new": changes.new, "leads_gone": changes.gone, "leads_first_found": found}
     shown = ("relevance_score", "reddit_id", "subreddit", "reddit_url")
     return StepReport(
         row_count=stored,
@@ -49,19 +52,20 @@ def lead_rows(connection: sa.Connection, campaign_id: str, settings: Settings) -
             "campaign_id": campaign_id,
             "reddit_id": row["reddit_id"],
             "extracted_data": row["extraction"] | {name: row[name] for name in ("request_key", "extractor", "model")},
-            **_judged(row, settings),
+            **_decided(row, settings),
         }
         for row in to_rows(read_current(connection, campaign_id))
     ]
 
 
-def _judged(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """The score of a lead and whether it is one, by RELEVANCE; rules only quote, a language model's reading counts."""
+def _decided(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
     extraction = row["extraction"]
-    if settings.relevance == "fused" or row["lead_probability"] is None:
-        score = round(float(relevance(row["fused_score"], extraction["confidence"])), 6)
-        return {"relevance_score": score, "qualifies": extraction["is_lead"]}
-    likely = row["lead_probability"]
-    if row["extractor"] != RULES:
-        likely = with_reading(likely, extraction["is_lead"], extraction["confidence"])
-    return {"relevance_score": round(likely, 6), "qualifies": likely >= settings.min_lead_probability}
+    decision = decide(
+        settings,
+        lead_probability=row["lead_probability"],
+        fused_score=row["fused_score"],
+        extractor=row["extractor"],
+        is_lead=extraction["is_lead"],
+        confidence=extraction["confidence"],
+    )
+    return {"relevance_score": decision.score, "qualifies": decision.qualifies}

@@ -31,6 +31,7 @@ from lead_assets.domain.scoring import COMPONENTS, asking_phrases, telling_phras
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.text_features import FEATURES
 from lead_assets.domain.thresholds import FAR_FROM_CENTRE, lacks_common_centre
+from lead_assets.inbox.marks import read_marks
 from lead_assets.models.protocols import Embedder
 from lead_assets.pipeline.connect import opened_embedder
 from lead_assets.pipeline.embed import vectors_of
@@ -56,7 +57,8 @@ def run(context: StepContext) -> StepReport:
     session, run, stores = context.session, context.run, context.stores
     with opened_embedder(session.connection, run, stores.open_embedder) as embedder:
         settings = settings_for(run, embedder)
-        marks = no_marks()  # the inbox's table of marks comes in here: inbox.marks.read_marks(connection, campaign_id)
+        with session.transaction() as connection:
+            marks = read_marks(connection, context.campaign_id)
         ranking = rank(session, run, settings, embedder, stores.search_index, context.run_id, context.phases, marks)
     with context.phases.measured("store"), session.transaction() as connection:
         write_ranked(connection, context.campaign_id, *ranking.changes())

@@ -10,17 +10,18 @@ from lead_assets.storage.schema import api_tokens
 
 
 class StoredToken(NamedTuple):
-    """One row; ``revoked_at`` is None while the token counts."""
+    """One row; ``revoked_at`` is None while the token counts. ``kind`` is ``read``, or ``work``: it may change too."""
 
     name: str
     token_hash: str
     created_at: datetime
     revoked_at: datetime | None
+    kind: str
 
 
-def add_token(connection: sa.Connection, name: str, token_hash: str) -> bool:
+def add_token(connection: sa.Connection, name: str, token_hash: str, kind: str = "work") -> bool:
     """Store a new token's hash; False where there is or was a token of this name."""
-    insert = insert_into(api_tokens).values(name=name, token_hash=token_hash)
+    insert = insert_into(api_tokens).values(name=name, token_hash=token_hash, kind=kind)
     return connection.execute(insert.on_conflict_do_nothing(index_elements=["name"])).rowcount == 1
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from lead_assets.domain.scoring import document_text, text_hash
 from lead_assets.storage.bulk import upsert
+from lead_assets.storage.lead_events import take_texts
 from lead_assets.storage.schema import (
     candidates,
     comment_trees,
@@ -98,6 +99,7 @@ def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
         comment_trees.c.post_id.in_(sa.select(deleted_documents.c.reddit_id)),
     )
     connection.execute(trees)
+    purged.rows["texts_of_notes"] = take_texts(connection, campaign_id)
     _free_duplicates(connection, campaign_id)
     purged.rows |= forget_texts(connection, hashes)
     return purged

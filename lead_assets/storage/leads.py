@@ -10,7 +10,15 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as insert_into
 
 from lead_assets.storage.bulk import Row, read_frame, update_existing
-from lead_assets.storage.schema import current_candidates, documents, leads, qualified_leads, vectors
+from lead_assets.storage.schema import (
+    current_candidates,
+    documents,
+    lead_decisions,
+    lead_events,
+    leads,
+    qualified_leads,
+    vectors,
+)
 
 
 def write_stubs(connection: sa.Connection, campaign_id: str, model: str) -> int:
@@ -90,31 +98,67 @@ def read_qualified(
     limit: int | None = None,
     min_score: float | None = None,
     since: datetime | None = None,
+    found_since: datetime | None = None,
+    status: str | None = None,
     after: tuple[float, str] | None = None,
+    found_after: tuple[datetime, str] | None = None,
+    newest_first: bool = False,
 ) -> pd.DataFrame:
-    """Qualified leads, best first, without their embeddings, with the ``other_places`` where each was posted too.
+    """Qualified leads without their embeddings, with the ``other_places`` where each was posted too.
 
-    ``after`` is the relevance score and the id of a lead: only those that come after it are read.
+    Best first, or those that were found last first. ``after`` is the relevance score and the id of a lead, and
+    ``found_after`` when it was found and its id: only those that come after it, in that order, are read. ``since`` is
+    about when a document was posted, ``found_since`` about when it first was a lead.
     """
+    found_at = sa.func.coalesce(lead_events.c.happened_at, qualified_leads.c.created_at)
+    current = sa.func.coalesce(lead_decisions.c.status, "new")
     columns = [column for column in qualified_leads.columns if column.name != "embedding"]
     places = _places(campaign_id)
     listed = sa.func.coalesce(places.c.other_places, sa.literal([], JSONB)).label("other_places")
     query = (
-        sa.select(*columns, documents.c.kind, documents.c.matched_keywords, listed)
+        sa.select(
+            *columns,
+            documents.c.kind,
+            documents.c.matched_keywords,
+            documents.c.num_comments,
+            listed,
+            found_at.label("found_at"),
+            current.label("status"),
+            lead_decisions.c.snoozed_until,
+        )
         .join(
             documents,
             (documents.c.campaign_id == qualified_leads.c.campaign_id)
             & (documents.c.reddit_id == qualified_leads.c.reddit_id),
         )
         .outerjoin(places, places.c.duplicate_of == qualified_leads.c.reddit_id)
+        .outerjoin(
+            lead_events,
+            (lead_events.c.campaign_id == qualified_leads.c.campaign_id)
+            & (lead_events.c.reddit_id == qualified_leads.c.reddit_id)
+            & (lead_events.c.event == "found"),
+        )
+        .outerjoin(
+            lead_decisions,
+            (lead_decisions.c.campaign_id == qualified_leads.c.campaign_id)
+            & (lead_decisions.c.reddit_id == qualified_leads.c.reddit_id),
+        )
         .where(qualified_leads.c.campaign_id == campaign_id)
-        .order_by(qualified_leads.c.relevance_score.desc(), qualified_leads.c.reddit_id)
+        .order_by(found_at.desc() if newest_first else qualified_leads.c.relevance_score.desc())
+        .order_by(qualified_leads.c.reddit_id)
         .limit(limit)
     )
     if min_score is not None:
         query = query.where(qualified_leads.c.relevance_score >= min_score)
     if since is not None:
         query = query.where(qualified_leads.c.posted_at >= since)
+    if found_since is not None:
+        query = query.where(found_at >= found_since)
+    if status is not None:
+        query = query.where(current == status)
+    if found_after is not None:
+        moment, reddit_id = found_after
+        query = query.where((found_at < moment) | ((found_at == moment) & (qualified_leads.c.reddit_id > reddit_id)))
     if after is not None:
         score, reddit_id = after
         lower = qualified_leads.c.relevance_score < score

@@ -10,3 +10,5 @@ REQUEST_BUDGET = 0x1EB0
 """Whoever takes requests from the budget of a Reddit client."""
 MIGRATION = 0x1EAD5C
 """One key alone, for all: two processes that migrate at once do it one after the other."""
+DELIVERY = 0x1EB1
+"""Whoever sends alerts to one receiver."""

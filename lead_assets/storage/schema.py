@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import UserDefinedType
 
 SCHEMA = "lead_assets"
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration, known without importing Alembic; a test compares the two."""
 VERSION_TABLE = "alembic_version"
 metadata = sa.MetaData(schema=SCHEMA)
@@ -338,6 +338,81 @@ api_tokens = sa.Table(
     sa.Column("token_hash", sa.Text, nullable=False, unique=True),
     _time("created_at", default=True),
     _time("revoked_at"),
+    sa.Column("kind", sa.Text, nullable=False, server_default="work"),  # read, or work: what changes something too
+)
+
+# Who is signed in to the page, by the hash of what is in the browser's cookie.
+page_sessions = sa.Table(
+    "page_sessions",
+    metadata,
+    _key("session_hash"),
+    sa.Column("token_name", sa.Text, nullable=False),
+    _time("expires_at", nullable=False),
+)
+
+# What became of leads, append-only: found, status, mark, note, announced. No foreign key: what is deleted on Reddit
+# takes the texts of its events along, and they still count.
+lead_events = sa.Table(
+    "lead_events",
+    metadata,
+    _key("campaign_id"),
+    sa.Column("event_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("reddit_id", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("value", sa.Text),
+    sa.Column("reason", sa.Text),
+    _time("until"),
+    sa.Column("actor", sa.Text, nullable=False),
+    _time("happened_at", default=True),
+    sa.Column("undoes", sa.BigInteger),
+    sa.Index("lead_events_of_lead", "campaign_id", "reddit_id", "event_id"),
+    sa.Index("lead_events_reddit_id", "reddit_id"),
+    sa.Index("lead_events_actor", "campaign_id", "actor", "event_id"),
+    sa.Index("lead_events_found", "campaign_id", "reddit_id", unique=True, postgresql_where=sa.text("event = 'found'")),
+    sa.Index(
+        "lead_events_announced",
+        *("campaign_id", "reddit_id", "value"),
+        unique=True,
+        postgresql_where=sa.text("event = 'announced'"),
+    ),
+    sa.Index(
+        "lead_events_status",
+        *("campaign_id", "reddit_id", "event_id"),
+        postgresql_where=sa.text("event = 'status'"),
+    ),
+    sa.Index("lead_events_mark", "campaign_id", "reddit_id", "event_id", postgresql_where=sa.text("event = 'mark'")),
+)
+
+# Alerts. A channel is an address of a campaign's file, by its digest: addresses hold secrets.
+notify_channels = sa.Table(
+    "notify_channels",
+    metadata,
+    _key("campaign_id"),
+    _key("channel"),
+    sa.Column("label", sa.Text, nullable=False),
+    _time("added_at", default=True),
+    _time("failing_since"),
+    _time("switched_off_at"),
+    sa.Column("switched_off_because", sa.Text),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    _key("campaign_id"),
+    _key("channel"),
+    _key("subject"),  # the lead's id, or run:… or check:…
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("details", JSONB, nullable=False, server_default="{}"),
+    sa.Column("message_id", sa.Text),  # given before the first attempt, and the same in all of them
+    _time("queued_at", default=True),
+    _time("due_at", default=True),
+    sa.Column("attempts", sa.BigInteger, nullable=False, server_default="0"),
+    _time("first_attempt_at"),
+    sa.Column("last_error", sa.Text),
+    _time("ended_at"),
+    sa.Column("outcome", sa.Text),
+    sa.Index("outbox_waiting", "due_at", postgresql_where=sa.text("ended_at IS NULL")),
 )
 
 # What is current is defined in views.sql; these are the views' columns for queries.
@@ -351,6 +426,43 @@ def _view(name: str, of: sa.Table, *more: sa.Column[Any]) -> sa.Table:
 current_candidates = _view("current_candidates", candidates, sa.Column("is_readable", sa.Boolean))
 current_extractions = _view("current_extractions", extractions, sa.Column("stale", sa.Boolean))
 qualified_leads = _view("qualified_leads", leads, sa.Column("stale", sa.Boolean))
+
+
+def _decision() -> list[sa.Column[Any]]:
+    """The columns that say what was decided about a lead last."""
+    texts, times = ("status", "reason", "status_by"), ("snoozed_until", "status_at")
+    columns: dict[str, sa.Column[Any]] = {name: sa.Column(name, sa.Text) for name in texts}
+    columns |= {name: sa.Column(name, sa.DateTime(timezone=True)) for name in times}
+    return [columns[name] for name in ("status", "reason", "snoozed_until", "status_by", "status_at")]
+
+
+lead_decisions = sa.Table(
+    "lead_decisions",
+    _views,
+    sa.Column("campaign_id", sa.Text),
+    sa.Column("reddit_id", sa.Text),
+    *_decision(),
+)
+lead_states = sa.Table(
+    "lead_states",
+    _views,
+    sa.Column("campaign_id", sa.Text),
+    sa.Column("reddit_id", sa.Text),
+    sa.Column("found_at", sa.DateTime(timezone=True)),
+    *_decision(),
+    sa.Column("qualifies", sa.Boolean),
+    sa.Column("stale", sa.Boolean),
+)
+lead_marks = sa.Table(
+    "lead_marks",
+    _views,
+    sa.Column("campaign_id", sa.Text),
+    sa.Column("reddit_id", sa.Text),
+    sa.Column("mark", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("actor", sa.Text),
+    sa.Column("marked_at", sa.DateTime(timezone=True)),
+)
 campaign_stats = sa.Table(
     "campaign_stats",
     _views,

@@ -1,7 +1,7 @@
 -- The one definition of "current". Every reader selects from these views: funnel, checks, API, commands, row counts.
 -- Dropped and made again whenever the schema changes (storage/migrate.py).
-DROP VIEW IF EXISTS lead_assets.campaign_stats, lead_assets.qualified_leads, lead_assets.current_extractions,
-    lead_assets.current_candidates;
+DROP VIEW IF EXISTS lead_assets.lead_states, lead_assets.lead_decisions, lead_assets.lead_marks,
+    lead_assets.campaign_stats, lead_assets.qualified_leads, lead_assets.current_extractions, lead_assets.current_candidates;
 
 -- Candidates that were ranked on the text that is stored now. `is_readable`: the extractor reads it, because it is kept
 -- and no repost of another.
@@ -63,3 +63,61 @@ LEFT JOIN LATERAL (
     SELECT run_id, finished_at FROM lead_assets.stage_runs s
     WHERE s.campaign_id = campaigns.campaign_id ORDER BY finished_at DESC LIMIT 1
 ) last_run ON true;
+
+-- What somebody has decided about a document last. A snooze that has ended is new again.
+CREATE VIEW lead_assets.lead_decisions AS
+SELECT DISTINCT ON (campaign_id, reddit_id)
+    campaign_id,
+    reddit_id,
+    CASE WHEN value = 'snoozed' AND until <= now() THEN 'new' ELSE value END AS status,
+    reason,
+    CASE WHEN value = 'snoozed' THEN until END AS snoozed_until,
+    actor AS status_by,
+    happened_at AS status_at
+FROM lead_assets.lead_events WHERE event = 'status'
+ORDER BY campaign_id, reddit_id, event_id DESC;
+
+-- Where each lead stands: what qualifies now, and what somebody has decided about, whether it still qualifies or not.
+CREATE VIEW lead_assets.lead_states AS
+SELECT
+    leads.campaign_id,
+    leads.reddit_id,
+    coalesce(found.happened_at, leads.created_at) AS found_at,
+    coalesce(decided.status, 'new') AS status,
+    decided.reason,
+    decided.snoozed_until,
+    decided.status_by,
+    decided.status_at,
+    qualified.reddit_id IS NOT NULL AS qualifies,
+    coalesce(qualified.stale, false) AS stale
+FROM lead_assets.leads
+LEFT JOIN lead_assets.qualified_leads AS qualified USING (campaign_id, reddit_id)
+LEFT JOIN lead_assets.lead_events AS found
+    ON found.campaign_id = leads.campaign_id AND found.reddit_id = leads.reddit_id AND found.event = 'found'
+LEFT JOIN lead_assets.lead_decisions AS decided
+    ON decided.campaign_id = leads.campaign_id AND decided.reddit_id = leads.reddit_id
+WHERE qualified.reddit_id IS NOT NULL OR coalesce(decided.status, 'new') <> 'new';
+
+-- What a person has said of a document: it is a lead, or it is not. The newer of a status that says so and a mark counts;
+-- a status that says nothing of the text (open, snoozed, dismissed as too old) leaves an earlier mark as it is.
+CREATE VIEW lead_assets.lead_marks AS
+WITH decided AS (
+    SELECT DISTINCT ON (campaign_id, reddit_id) campaign_id, reddit_id, event_id, reason, actor, happened_at,
+        CASE WHEN value IN ('contacted', 'won') THEN 'lead'
+            WHEN value = 'dismissed' AND reason IN ('not buying', 'wrong product', 'seller or spam') THEN 'no lead'
+        END AS mark
+    FROM lead_assets.lead_events WHERE event = 'status'
+    ORDER BY campaign_id, reddit_id, event_id DESC
+), said AS (
+    SELECT DISTINCT ON (campaign_id, reddit_id) campaign_id, reddit_id, event_id, value AS mark, reason, actor,
+        happened_at
+    FROM lead_assets.lead_events WHERE event = 'mark'
+    ORDER BY campaign_id, reddit_id, event_id DESC
+), newest AS (
+    SELECT DISTINCT ON (campaign_id, reddit_id) *
+    FROM (SELECT campaign_id, reddit_id, event_id, mark, reason, actor, happened_at FROM decided WHERE mark IS NOT NULL
+        UNION ALL SELECT campaign_id, reddit_id, event_id, mark, reason, actor, happened_at FROM said) marks
+    ORDER BY campaign_id, reddit_id, event_id DESC
+)
+SELECT campaign_id, reddit_id, mark, reason, actor, happened_at AS marked_at FROM newest
+WHERE mark IN ('lead', 'no lead');

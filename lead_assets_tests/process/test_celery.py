@@ -28,7 +28,7 @@ from lead_assets_tests.stand_ins.openai_server import StandIn
 REDIS = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(REDIS is None, reason="no redis-server is installed (Debian: redis-server)")
 
-WORKERS = {"gather": ("crawl", "index"), "think": ("embed", "rank"), "finish": ("llm", "persist")}
+WORKERS = {"gather": ("crawl", "index"), "think": ("embed", "rank"), "finish": ("llm", "persist", "announce")}
 STAGE_OF = {
     "crawled_documents": "crawl",
     "typesense_index": "index",
@@ -37,6 +37,7 @@ STAGE_OF = {
     "ranked_candidates": "rank",
     "extracted_leads": "llm",
     "leads": "persist",
+    "announced_leads": "announce",
 }
 ASK = "Can anyone recommend a good CRM for my small business? Shop {}."
 VISIBILITY_SECONDS = 8

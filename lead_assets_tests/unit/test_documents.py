@@ -10,6 +10,7 @@ import click
 import pytest
 import yaml
 
+from lead_assets.api.inbox_routes import inbox_router
 from lead_assets.api.routes import open_router, router
 from lead_assets.cli import main
 from lead_assets.definitions import defs
@@ -148,7 +149,7 @@ def test_every_command_is_documented() -> None:
 
 def test_every_request_of_the_api_is_documented() -> None:
     text = read("docs/api.md")
-    routes: list[Any] = [*router.routes, *open_router.routes]
+    routes: list[Any] = [*router.routes, *inbox_router.routes, *open_router.routes]
     asked = [f"`{method} {route.path}`" for route in routes for method in route.methods]
     assert asked
     assert [request for request in asked if re.sub(r"\{\w+\}", "{id}", request) not in text] == []

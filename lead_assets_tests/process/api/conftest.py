@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-import sqlalchemy as sa
 import uvicorn
 import yaml
+from fastapi import FastAPI
 
 from lead_assets import servers as embedded
 from lead_assets.api.app import build_app
@@ -28,6 +28,7 @@ from lead_assets.config.environment import Environment
 from lead_assets.storage.api_tokens import add_token, revoke_token
 from lead_assets.storage.database import Database
 from lead_assets_tests.conftest import PROJECT, _create_database
+from lead_assets_tests.stored_leads import store_leads
 
 PATIENCE_SECONDS = 120
 
@@ -39,9 +40,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(variables: Mapping[str, str], *, beyond_loopback: bool = False) -> Iterator[str]:
+def serving(
+    variables: Mapping[str, str], *, beyond_loopback: bool = False, build: Callable[..., FastAPI] = build_app
+) -> Iterator[str]:
     """The address of the API on what ``variables`` name."""
-    app = build_app(Environment.read(variables), beyond_loopback=beyond_loopback)
+    app = build(Environment.read(variables), beyond_loopback=beyond_loopback)
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, ws="none", log_level="error"))
     thread = threading.Thread(target=server.run)
@@ -72,10 +75,10 @@ class Installation:
         path.write_text(yaml.safe_dump(content | keys))
         return campaign_id
 
-    def token(self, name: str = "somebody") -> str:
+    def token(self, name: str = "somebody", kind: str = "work") -> str:
         token = new_token()
         with self.database.engine.begin() as connection:
-            assert add_token(connection, name, hash_token(token.encode()))
+            assert add_token(connection, name, hash_token(token.encode()), kind)
         return token
 
     def revoke(self, name: str = "somebody") -> None:
@@ -84,38 +87,7 @@ class Installation:
 
     def leads(self, *scores: float, campaign_id: str = "crm", **of_document: Any) -> list[str]:
         """Store a qualified lead for each score, as a run would; returns their ids."""
-        ids = [f"t3_{number:05d}" for number in range(len(scores))]
-        shared = {"title": "Which CRM?", "author": "somebody", "posted_at": "2026-05-28T12:00:00Z"} | of_document
-        with self.database.engine.begin() as connection:
-            for statement in _LEAD:
-                connection.execute(
-                    sa.text(statement),
-                    [
-                        {"campaign": campaign_id, "id": reddit_id, "score": score, **shared}
-                        for reddit_id, score in zip(ids, scores, strict=True)
-                    ],
-                )
-        return ids
-
-
-_LEAD = (
-    """INSERT INTO lead_assets.documents (campaign_id, reddit_id, kind, source, subreddit, author, title, body, url,
-        created_at, matched_keywords, text_hash, judged_as_of, run_id)
-        VALUES (:campaign, :id, 'post', 'archive', 'sales', :author, :title, '', 'https://reddit.com/x', :posted_at,
-        '{crm}', 'hash', now(), 'run')""",
-    """INSERT INTO lead_assets.candidates (campaign_id, reddit_id, model, text_hash, cosine_similarity, lexical,
-        intent_similarity, asking_cue, selling_cue, keyword_hits, fused_score, kept, run_id, product_similarity)
-        VALUES (:campaign, :id, 'model', 'hash', 1, 1, 1, 0, 0, 1, :score, true, 'run', 1)""",
-    """INSERT INTO lead_assets.extractions (campaign_id, reddit_id, request_key, text_hash, extractor, model, status,
-        removed_quotes, removed_contacts, attempts, run_id)
-        VALUES (:campaign, :id, 'key', 'hash', 'rules', 'rules', 'ok', 0, 0, 1, 'run')""",
-    """INSERT INTO lead_assets.leads (campaign_id, reddit_id, reddit_url, author, extracted_data, relevance_score,
-        title, subreddit, posted_at)
-        VALUES (:campaign, :id, 'https://reddit.com/x', :author, '{"is_lead": true, "request_key": "key",
-        "intent": "recommendation", "urgency": "none", "budget": null, "pain_point": null, "summary": "Wants a CRM.",
-        "confidence": 0.9, "extractor": "rules", "evidence": ["Which CRM?"], "contact": []}', :score, :title,
-        'sales', :posted_at)""",
-)
+        return store_leads(self.database, campaign_id, scores, **of_document)
 
 
 def make_installation(

@@ -2,14 +2,16 @@
 
 import hashlib
 import logging
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
 from lead_assets.api.access import is_loopback
-from lead_assets.api.tokens import matches_one, new_token
+from lead_assets.api.tokens import find_token, new_token
 from lead_assets.cli.serving import WithoutQuery
+from lead_assets.storage.api_tokens import StoredToken
 from lead_assets_tests.process.api.conftest import Installation, serving
 
 PATHS = ["/campaigns", "/campaigns/crm/stats", "/campaigns/crm/leads", "/runs/x", "/openapi.json", "/nothing/here"]
@@ -132,10 +134,28 @@ def test_the_log_of_requests_has_no_query() -> None:
 def test_every_stored_hash_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
     monkeypatch.setattr("hmac.compare_digest", lambda given, stored: bool(compared.append(stored)) or given == stored)
-    token = new_token().encode()
+    token, now = new_token().encode(), datetime.now(UTC)
     hashes = [hashlib.sha256(token).hexdigest(), "b", "c"]
-    assert matches_one(token, hashes)
+    stored = [StoredToken(f"token {number}", each, now, None, "work") for number, each in enumerate(hashes)]
+    assert find_token(token, stored) == stored[0]
     assert compared == hashes
+    revoked = stored[0]._replace(revoked_at=now)
+    assert find_token(token, [revoked, *stored[1:]]) is None
+
+
+CHANGES = [("POST", "/campaigns/crm/run"), ("PATCH", "/campaigns/crm/leads/t3_1"), ("POST", "/campaigns/crm/undo")]
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+def test_a_token_that_may_only_read_changes_nothing(
+    installed: Installation, client: httpx.Client, method: str, path: str
+) -> None:
+    reader, worker = installed.token("reader", "read"), installed.token("worker")
+    assert client.get("/campaigns", headers=bearer(reader)).status_code == 200
+    refused = client.request(method, path, headers=bearer(reader), json={})
+    assert refused.status_code == 403
+    assert "reader may only read" in refused.json()["error"]
+    assert client.request(method, path, headers=bearer(worker), json={}).status_code in (422, 503)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,106 @@
+"""``preview``: which leads would go and come under other settings or lists; nothing is stored."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.table import Table
+
+from lead_assets.cli.state import campaign_argument, cell, console, echo_json, json_option, opened_database
+from lead_assets.config.environment import Environment
+from lead_assets.domain.document import short_url
+from lead_assets.domain.errors import InvalidInput
+from lead_assets.pipeline.preview import Changes, preview
+from lead_assets.pipeline.run_context import resolve_run
+
+MOST_SHOWN = 15
+
+
+def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a change: settings, and what is added to the campaign's lists."""
+    for option in (
+        click.option("--exclude-author", "authors", multiple=True, metavar="NAME", help="An author, repeatable."),
+        click.option("--exclude-subreddit", "subreddits", multiple=True, metavar="NAME", help="Repeatable."),
+        click.option("--negative-keyword", "keywords", multiple=True, metavar="KEYWORD", help="Repeatable."),
+        click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting, repeatable."),
+    ):
+        command = option(command)
+    return command
+
+
+def changes_of(
+    assignments: Sequence[str], keywords: Sequence[str], subreddits: Sequence[str], authors: Sequence[str]
+) -> Changes:
+    """The change that the options name.
+
+    Raises:
+        InvalidInput: there is none, or an assignment has no value.
+    """
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not value.strip():
+            raise InvalidInput(f"--set {assignment!r} has no value; write --set NAME=VALUE.")
+        settings[name.strip()] = plain_value(value.strip())
+    if not (settings or keywords or subreddits or authors):
+        raise InvalidInput(
+            "Nothing would change. Give --set, --negative-keyword, --exclude-subreddit or --exclude-author."
+        )
+    return Changes(settings, keywords, subreddits, authors)
+
+
+def plain_value(text: str) -> bool | int | float | str:
+    """``text`` as a campaign's file would have it."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+@click.command("preview")
+@campaign_argument
+@change_options
+@json_option
+def preview_command(
+    campaign_id: str,
+    assignments: tuple[str, ...],
+    keywords: tuple[str, ...],
+    subreddits: tuple[str, ...],
+    authors: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show which leads of CAMPAIGN would go and come under other settings or lists. Nothing is changed."""
+    changes = changes_of(assignments, keywords, subreddits, authors)
+    run = resolve_run(Environment.read(), campaign_id)
+    with opened_database() as database, database.connect() as connection:
+        found = preview(connection, run, changes)
+    if as_json:
+        echo_json({"campaign": campaign_id, **asdict(found)})
+        return
+    console.print(
+        f"{found.leads_now} leads now, {found.leads_then} then: {len(found.gone)} go, {len(found.come)} come."
+    )
+    if found.unread:
+        console.print(f"{found.unread} documents more would be read; the next run says which of them are leads.")
+    for title, rows in (("These would go", found.gone), ("These would come", found.come)):
+        if rows:
+            _print(title, rows)
+
+
+def _print(title: str, rows: list[dict[str, Any]]) -> None:
+    more = f" (the first {MOST_SHOWN} of {len(rows)})" if len(rows) > MOST_SHOWN else ""
+    table = Table(title=f"{title}, nearest to the threshold first{more}", title_justify="left")
+    for column in ("why", "id", "subreddit", "title"):
+        table.add_column(column, no_wrap=column != "title")
+    for row in rows[:MOST_SHOWN]:
+        why = f"{row['gate'] or ''}"
+        if row["threshold"] is not None and row["observed"] is not None:
+            why = f"{row['setting']}: {row['observed']:.3g}"
+        link = short_url(row["reddit_id"], row["url"])
+        table.add_row(cell(why), cell(row["reddit_id"]), cell(f"r/{row['subreddit']}"), cell(row["title"] or link, 90))
+    console.print(table)

@@ -1,0 +1,38 @@
+"""Whether a document that was read is a lead, and how relevant it is: by its probability, or as its reader says."""
+
+from typing import NamedTuple
+
+from lead_assets.domain.lead_model import with_reading
+from lead_assets.domain.scoring import relevance
+from lead_assets.domain.settings import Settings
+
+RULES = "rules"
+"""The reader that quotes and does not decide."""
+
+
+class Decision(NamedTuple):
+    """``score`` is what people see, 0 to 1; ``threshold`` is what it must reach, None where the reader decides."""
+
+    score: float
+    qualifies: bool
+    threshold: float | None
+
+
+def decide(
+    settings: Settings,
+    *,
+    lead_probability: float | None,
+    fused_score: float,
+    extractor: str,
+    is_lead: bool,
+    confidence: float,
+) -> Decision:
+    """The decision about one document by RELEVANCE.
+
+    ``lead_probability`` is the ranking's, None where it was ranked before there was one. ``extractor`` said ``is_lead``
+    with ``confidence``: rules only quote, a language model's reading moves the probability.
+    """
+    if settings.relevance == "fused" or lead_probability is None:
+        return Decision(round(float(relevance(fused_score, confidence)), 6), is_lead, None)
+    likely = lead_probability if extractor == RULES else with_reading(lead_probability, is_lead, confidence)
+    return Decision(round(likely, 6), likely >= settings.min_lead_probability, settings.min_lead_probability)

@@ -1,0 +1,139 @@
+"""Rejected documents for people: the nearest to their threshold first, with the texts that are stored."""
+
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from lead_assets.domain.gates import EXCLUDED
+from lead_assets.storage.schema import (
+    current_candidates,
+    current_extractions,
+    documents,
+    lead_marks,
+    leads,
+    rejections,
+    stage_runs,
+)
+
+READING = "reading"
+"""In place of a gate: documents that were read, and are no leads."""
+
+
+class Nearness(NamedTuple):
+    """Where a page of rejected documents ends: how far the last one is from its threshold, and its id."""
+
+    distance: float
+    reddit_id: str
+
+
+def read_rejected(
+    connection: sa.Connection, campaign_id: str, *, gate: str = "", text: str = "", limit: int, after: Nearness | None
+) -> list[dict[str, Any]]:
+    """Rejected documents, nearest to the threshold first: by ``gate``, by the reading, or by any gate.
+
+    The distance is relative to the threshold, so that gates of different units can be compared; below a threshold of 1
+    it is absolute. What is marked over 18, and what had
+    no value, comes last.
+    """
+    source = _not_leads(campaign_id) if gate == READING else _rejections(campaign_id, gate)
+    found = source.subquery()
+    of_document = (documents.c.campaign_id == campaign_id) & (documents.c.reddit_id == found.c.reddit_id)
+    of_mark = (lead_marks.c.campaign_id == campaign_id) & (lead_marks.c.reddit_id == found.c.reddit_id)
+    query = (
+        sa.select(found, documents.c.body, lead_marks.c.mark)
+        .outerjoin(documents, of_document)
+        .outerjoin(lead_marks, of_mark)
+        .order_by(found.c.distance, found.c.reddit_id)
+        .limit(limit)
+    )
+    if text:
+        places = (found.c.title, documents.c.body, found.c.author)
+        query = query.where(sa.or_(*(place.icontains(text, autoescape=True) for place in places)))
+    if after is not None:
+        farther = found.c.distance > after.distance
+        query = query.where(farther | ((found.c.distance == after.distance) & (found.c.reddit_id > after.reddit_id)))
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+_FARTHEST = 1e9
+
+
+def _rejections(campaign_id: str, gate: str) -> sa.Select[Any]:
+    columns = rejections.c
+    scale = sa.func.greatest(sa.func.abs(columns.threshold), 1.0)
+    near = sa.func.abs(columns.observed - columns.threshold) / scale
+    distance = sa.case((columns.gate == "nsfw", _FARTHEST), else_=sa.func.coalesce(near, _FARTHEST))
+    query = sa.select(
+        columns.reddit_id,
+        columns.gate,
+        columns.setting,
+        columns.observed,
+        columns.threshold,
+        columns.kind,
+        columns.subreddit,
+        columns.author,
+        columns.title,
+        columns.url,
+        columns.posted_at,
+        distance.cast(sa.Double).label("distance"),
+    ).where(columns.campaign_id == campaign_id)
+    return query.where(columns.gate == gate) if gate else query
+
+
+def _not_leads(campaign_id: str) -> sa.Select[Any]:
+    """What was read and is no lead, the best ranked first."""
+    answers = current_extractions.c
+    ranked = current_candidates.c
+    nothing = sa.cast(sa.null(), sa.Double)
+    score = sa.func.coalesce(leads.c.relevance_score, ranked.fused_score)
+    return (
+        sa.select(
+            answers.reddit_id,
+            sa.literal(READING).label("gate"),
+            sa.literal("").label("setting"),
+            score.label("observed"),
+            nothing.label("threshold"),
+            documents.c.kind,
+            documents.c.subreddit,
+            documents.c.author,
+            documents.c.title,
+            documents.c.url,
+            documents.c.created_at.label("posted_at"),
+            (1.0 - score).cast(sa.Double).label("distance"),
+        )
+        .join(
+            current_candidates,
+            (ranked.campaign_id == answers.campaign_id) & (ranked.reddit_id == answers.reddit_id),
+        )
+        .join(
+            documents,
+            (documents.c.campaign_id == answers.campaign_id) & (documents.c.reddit_id == answers.reddit_id),
+        )
+        .outerjoin(leads, (leads.c.campaign_id == answers.campaign_id) & (leads.c.reddit_id == answers.reddit_id))
+        .where(
+            answers.campaign_id == campaign_id,
+            sa.not_(sa.func.coalesce(leads.c.qualifies, sa.false())),
+            sa.func.coalesce(ranked.gate, "") != EXCLUDED,
+        )
+    )
+
+
+def thresholds_of_last_ranking(connection: sa.Connection, campaign_id: str) -> dict[str, float]:
+    """The thresholds by which the newest ranking rejected, by setting; a gate that rejected nothing is not told."""
+    run_id = (
+        sa.select(stage_runs.c.run_id)
+        .where(stage_runs.c.campaign_id == campaign_id, stage_runs.c.asset == "ranked_candidates")
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(rejections.c.setting, sa.func.max(rejections.c.threshold))
+        .where(rejections.c.campaign_id == campaign_id, rejections.c.stage == "rank", rejections.c.run_id == run_id)
+        .group_by(rejections.c.setting)
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def ranking_model(connection: sa.Connection, campaign_id: str) -> str | None:
+    """The embedding model of the campaign's ranking; None before the first."""
+    query = sa.select(current_candidates.c.model).where(current_candidates.c.campaign_id == campaign_id).limit(1)
+    return connection.scalar(query)
