@@ -21,6 +21,9 @@ DEFAULTS: dict[str, Any] = {
     "REDDIT_MIN_SUB_RATIO": 0.0,
     "REDDIT_MIN_AUTHOR_KARMA": 15,
     "COSINE_THRESHOLD": None,
+    "RELEVANCE": "probability",
+    "MIN_LEAD_PROBABILITY": 0.18,
+    "LEAD_MODEL": "",
     "MIN_ENGAGEMENT_SCORE": 1,
     "MIN_KEYWORD_HITS": 1,
     "KEYWORD_HITS_COSINE": 0.30,
@@ -55,6 +58,8 @@ DEFAULTS: dict[str, Any] = {
 WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_PRODUCT", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
 BOOLEANS = frozenset({"REDDIT_SKIP_NSFW"})
 TEXTS: dict[str, tuple[str, str, str]] = {
+    "RELEVANCE": ("fused", "probability", "fused"),
+    "LEAD_MODEL": ("a.json", "b.json", "c.json"),
     "EMBEDDER": ("openai", "local", "openai"),
     "EMBEDDING_MODEL": ("model-a", "model-b", "model-c"),
     "EXTRACTOR": ("openai", "rules", "openai"),
