@@ -289,6 +289,9 @@ def test_an_unknown_name_that_is_not_set_is_not_looked_at() -> None:
         ("REDDIT_RETRY_SECONDS", -1),
         ("GATE_WARN_REJECTION_RATE", 98),
         ("EMBEDDER", "cloud"),
+        ("RELEVANCE", "both"),
+        ("MIN_LEAD_PROBABILITY", 1.1),
+        ("MIN_LEAD_PROBABILITY", -0.1),
         ("EMBEDDING_CONCURRENCY", 0),
         ("EMBEDDING_MAX_INPUT_TOKENS", 0),
         ("EMBEDDING_MAX_REQUEST_TOKENS", 0),
@@ -315,7 +318,7 @@ def test_the_bad_value_cases_cover_every_setting() -> None:
     marks = test_a_bad_value_is_refused_by_origin_name_and_value.pytestmark  # type: ignore[attr-defined]
     cases = next(mark.args[1] for mark in marks if mark.args[0] == ("name", "value"))
 
-    any_text = {"EMBEDDING_MODEL", "LLM_MODEL"}
+    any_text = {"EMBEDDING_MODEL", "LLM_MODEL", "LEAD_MODEL"}
     assert {name for name, _ in cases} == set(NAMES) - any_text
 
 
