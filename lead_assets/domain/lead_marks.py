@@ -19,7 +19,7 @@ BIAS, SHARE = 0.5, 2.0
 """Prior variances of the campaign's base rate and of its direction among the vectors."""
 CAUTION = 2
 """So many marks count half: their weight is ``marks / (marks + CAUTION)``."""
-MOST_MARKS = 400
+MOST_MARKS = 150
 """The newest so many of the documents are fitted; time grows with their cube."""
 FEWEST = 4
 """Fewer marks teach nothing."""

@@ -69,7 +69,7 @@ def test_leads_have_the_promised_columns_in_order(database: Database) -> None:
         found = connection.execute(sa.text("SELECT * FROM lead_assets.leads")).keys()
     assert " ".join(found) == (
         "campaign_id reddit_id embedding reddit_url author extracted_data relevance_score title subreddit posted_at "
-        "created_at updated_at"
+        "created_at updated_at qualifies"
     )
 
 

@@ -21,6 +21,9 @@ DEFAULTS: dict[str, Any] = {
     "REDDIT_MIN_SUB_RATIO": 0.0,
     "REDDIT_MIN_AUTHOR_KARMA": 15,
     "COSINE_THRESHOLD": None,
+    "RELEVANCE": "probability",
+    "MIN_LEAD_PROBABILITY": 0.18,
+    "LEAD_MODEL": "",
     "MIN_ENGAGEMENT_SCORE": 1,
     "MIN_KEYWORD_HITS": 1,
     "KEYWORD_HITS_COSINE": 0.30,
@@ -55,6 +58,8 @@ DEFAULTS: dict[str, Any] = {
 WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_PRODUCT", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
 BOOLEANS = frozenset({"REDDIT_SKIP_NSFW"})
 TEXTS: dict[str, tuple[str, str, str]] = {
+    "RELEVANCE": ("fused", "probability", "fused"),
+    "LEAD_MODEL": ("a.json", "b.json", "c.json"),
     "EMBEDDER": ("openai", "local", "openai"),
     "EMBEDDING_MODEL": ("model-a", "model-b", "model-c"),
     "EXTRACTOR": ("openai", "rules", "openai"),
@@ -284,6 +289,9 @@ def test_an_unknown_name_that_is_not_set_is_not_looked_at() -> None:
         ("REDDIT_RETRY_SECONDS", -1),
         ("GATE_WARN_REJECTION_RATE", 98),
         ("EMBEDDER", "cloud"),
+        ("RELEVANCE", "both"),
+        ("MIN_LEAD_PROBABILITY", 1.1),
+        ("MIN_LEAD_PROBABILITY", -0.1),
         ("EMBEDDING_CONCURRENCY", 0),
         ("EMBEDDING_MAX_INPUT_TOKENS", 0),
         ("EMBEDDING_MAX_REQUEST_TOKENS", 0),
@@ -310,7 +318,7 @@ def test_the_bad_value_cases_cover_every_setting() -> None:
     marks = test_a_bad_value_is_refused_by_origin_name_and_value.pytestmark  # type: ignore[attr-defined]
     cases = next(mark.args[1] for mark in marks if mark.args[0] == ("name", "value"))
 
-    any_text = {"EMBEDDING_MODEL", "LLM_MODEL"}
+    any_text = {"EMBEDDING_MODEL", "LLM_MODEL", "LEAD_MODEL"}
     assert {name for name, _ in cases} == set(NAMES) - any_text
 
 
