@@ -60,7 +60,7 @@ def test_leads_are_polled_by_when_they_were_found(installed: Installation, clien
         ({"status": "won", "reason": "not buying"}, "belongs to a dismissal"),
         ({"status": "snoozed", "until": "2020-01-01T00:00:00Z"}, "has ended already"),
         ({"note": ""}, "note"),
-        ({"until": "2030-01-01"}, "end of a snooze"),
+        ({"until": "2030-01-01", "note": "x"}, "end of a snooze"),
         ({"status": "snoozed", "until": "soon"}, "until: this is not a time"),
         ({"status": "won"}, "holds no document"),
         ({"stauts": "won"}, "stauts"),
