@@ -1,5 +1,6 @@
 """The inbox over HTTP: statuses, marks and notes of leads."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -36,10 +37,12 @@ def change_lead(
     actor = identity_of(request).actor
     if body.status is None and body.mark is None and body.note is None:
         raise InvalidInput("body: this changes nothing. Give status, mark or note.")
+    if body.until is not None and body.status is None:
+        raise InvalidInput("until: this is the end of a snooze. Give the status snoozed with it.")
+    until = _moment(body.until) if body.until is not None else None
     with given.database.engine.begin() as connection:
         if body.status is not None:
             reason = None if body.mark is not None and body.status != "dismissed" else body.reason
-            until = body.until
             statuses.set_status(
                 connection, campaign.id, [reddit_id], body.status, actor=actor, reason=reason, until=until
             )
@@ -48,6 +51,14 @@ def change_lead(
         if body.note is not None:
             statuses.add_note(connection, campaign.id, reddit_id, body.note, actor=actor)
         return LeadState.model_validate(lead_state(connection, campaign.id, reddit_id))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput("until: this is not a time. Write one such as 2026-12-01T08:00:00Z.") from None
 
 
 def lead_state(connection: sa.Connection, campaign_id: str, reddit_id: str) -> dict[str, Any]:
@@ -84,7 +95,7 @@ def get_marks(campaign_id: CampaignId, given: Given) -> MarkList:
         return MarkList(marks=[StoredMark.model_validate(row) for row in export_rows(connection, campaign.id)])
 
 
-@inbox_router.post("/campaigns/{campaign_id}/marks", responses=problems(404, 422))
+@inbox_router.post("/campaigns/{campaign_id}/marks/import", responses=problems(404, 422))
 def post_marks(campaign_id: CampaignId, body: GivenMarks, given: Given, request: Request) -> ImportedMarks:
     """Write marks that are not in force yet, such as those of an export."""
     campaign = find_campaign(given.environment.campaigns, campaign_id)

@@ -168,7 +168,13 @@ class LeadChange(BaseModel):
 
     status: LeadStatus | None = None
     reason: Reason | None = Field(default=None, description="Why it is dismissed, or marked.")
-    until: datetime | None = Field(default=None, description="The end of a snooze; a week from now if it is left out.")
+    until: str | None = Field(
+        default=None,
+        max_length=40,
+        description="The end of a snooze: a day or a moment (ISO 8601; UTC unless it has an offset), a week from now "
+        "if it is left out.",
+        examples=["2026-12-01"],
+    )
     mark: Literal["lead", "no lead", "none"] | None = Field(
         default=None, description="Whether its author is a lead, whatever the status; none takes a mark back."
     )

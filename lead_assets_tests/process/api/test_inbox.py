@@ -29,7 +29,7 @@ def test_a_lead_is_worked_over_http(installed: Installation, client: httpx.Clien
     assert [(lead["reddit_id"], lead["status"]) for lead in found] == [(second, "dismissed")]
     marks = client.get(f"{CRM}/marks", headers=worked).json()["marks"]
     assert {mark["reddit_id"]: mark["mark"] for mark in marks} == {first: "lead", second: "lead"}
-    again = client.post(f"{CRM}/marks", json={"marks": marks}, headers=worked)
+    again = client.post(f"{CRM}/marks/import", json={"marks": marks}, headers=worked)
     assert again.json() == {"written": 0, "unchanged": 2, "unknown": []}
     undone = client.post(f"{CRM}/undo", headers=worked).json()
     assert undone == {"reddit_ids": [second]} or undone == {"reddit_ids": [second, second]}
@@ -60,6 +60,8 @@ def test_leads_are_polled_by_when_they_were_found(installed: Installation, clien
         ({"status": "won", "reason": "not buying"}, "belongs to a dismissal"),
         ({"status": "snoozed", "until": "2020-01-01T00:00:00Z"}, "has ended already"),
         ({"note": ""}, "note"),
+        ({"until": "2030-01-01", "note": "x"}, "end of a snooze"),
+        ({"status": "snoozed", "until": "soon"}, "until: this is not a time"),
         ({"status": "won"}, "holds no document"),
         ({"stauts": "won"}, "stauts"),
     ],
