@@ -1,6 +1,7 @@
 """Crawled documents, the ledger of sightings, and rejections: what a crawl writes, always together."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import pandas as pd
 import sqlalchemy as sa
@@ -41,6 +42,33 @@ def read_sightings(connection: sa.Connection, campaign_id: str, reddit_ids: Sequ
     ).where(sightings.c.campaign_id == campaign_id, sightings.c.reddit_id.in_(sa.bindparam("ids", expanding=True)))
     result = connection.execute(query, {"ids": list(reddit_ids)})
     return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def read_states(connection: sa.Connection, campaign_id: str) -> dict[str, datetime | None]:
+    """All that a campaign has met, by fullname, and since when it is as it is stored; None where unknown."""
+    query = (
+        sa.select(sightings.c.reddit_id, documents.c.state_at)
+        .outerjoin(
+            documents,
+            (documents.c.campaign_id == sightings.c.campaign_id) & (documents.c.reddit_id == sightings.c.reddit_id),
+        )
+        .where(sightings.c.campaign_id == campaign_id)
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def read_texts_of(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+    """Of stored documents ``reddit_id, stored_title, stored_hash, stored_state_at``; a title only of comments."""
+    query = sa.select(
+        documents.c.reddit_id,
+        sa.case((documents.c.kind == "comment", documents.c.title), else_="").label("stored_title"),
+        documents.c.text_hash.label("stored_hash"),
+        documents.c.state_at.label("stored_state_at"),
+    ).where(
+        documents.c.campaign_id == campaign_id,
+        documents.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text))),
+    )
+    return read_frame(connection, query)
 
 
 def write_judged(
