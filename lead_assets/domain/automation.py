@@ -30,4 +30,4 @@ def automation_of(thing: Mapping[str, object]) -> Automation | None:
 def _says_bot(text: object) -> bool:
     if not isinstance(text, str) or "bot" not in (ends := text[:_MOST_LOOKED_AT] + text[-_MOST_LOOKED_AT:]).lower():
         return False
-    return _BOT_TEXT.search(ends.replace("&gt;", ">").replace("&#39;", "\'")) is not None
+    return _BOT_TEXT.search(ends.replace("&gt;", ">").replace("&#39;", "'")) is not None

@@ -79,6 +79,8 @@ class Document:
     subreddit_hot_posts: int | None
     author_karma: int | None
     matched_keywords: tuple[str, ...] = ()
+    author_left: bool = False
+    """Its author's account is deleted: nobody is there to be answered, so that it is never a lead."""
     state_at: datetime | None = None
     """Since when it has been as it is here, at the earliest: of two states of a document the later one counts."""
 
@@ -134,6 +136,7 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
         subreddit_subscribers=_integer(thing.get("subreddit_subscribers")),
         subreddit_hot_posts=_integer(thing.get("subreddit_hot_posts")),
         author_karma=_integer(thing.get("author_karma")) if author and not is_placeholder(author) else None,
+        author_left=is_placeholder(author),
         state_at=state_time(thing),
     )
 

@@ -11,8 +11,7 @@ _PLACEHOLDERS = frozenset({"[deleted]", "[removed]", "[deleted by user]"})
 _REMOVED_BY = "[ removed by "
 """How Reddit's newer placeholders begin: ``[ Removed by moderator ]``, ``[ Removed by Reddit ]``."""
 _LONGEST_PLACEHOLDER = 200
-_TEXTS = ("title", "selftext", "body", "author")
-"""What Reddit puts a placeholder in the place of. Nobody can be asked about what an author left behind."""
+_TEXTS = ("title", "selftext", "body")
 
 
 def is_placeholder(text: object) -> bool:
@@ -31,8 +30,12 @@ def has_gone_since(thing: Mapping[str, object]) -> bool:
 
 
 def is_gone(thing: Mapping[str, object]) -> bool:
-    """Whether its author deleted it or left Reddit, or a moderator or Reddit removed it."""
-    return has_gone_since(thing) or bool(thing.get("removed_by_category")) or any(is_placeholder(thing.get(name)) for name in _TEXTS)
+    """Whether its author deleted it, or a moderator or Reddit removed it."""
+    return (
+        has_gone_since(thing)
+        or bool(thing.get("removed_by_category"))
+        or any(is_placeholder(thing.get(name)) for name in _TEXTS)
+    )
 
 
 def author_left(thing: Mapping[str, object]) -> bool:

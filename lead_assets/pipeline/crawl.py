@@ -71,7 +71,9 @@ def _beside_stored(
     if is_untitled.any():
         titles = frame["title"].mask(is_untitled, beside["stored_title"])
         hashes = [text_hash(document_text(title, body)) for title, body in zip(titles, frame["body"], strict=True)]
-        frame = frame.assign(title=titles, text_hash=frame["text_hash"].mask(is_untitled, pd.Series(hashes, frame.index)))
+        frame = frame.assign(
+            title=titles, text_hash=frame["text_hash"].mask(is_untitled, pd.Series(hashes, frame.index))
+        )
     stored_at = pd.to_datetime(beside["stored_state_at"], utc=True)
     is_older = (frame["state_at"] < stored_at).fillna(False).astype(bool)
     is_changed = beside["stored_hash"].notna() & (beside["stored_hash"] != frame["text_hash"]) & ~is_older
@@ -113,7 +115,9 @@ class Crawl:
         merged = merge_repeats(batch.documents)
         self.repeated += len(batch.documents) - len(merged)
         with self.phases.measured("ledger"), self.session.transaction() as connection:
-            frame = self._beside_ledger(connection, to_frame(self._allowed(connection, merged)), batch.refreshed)
+            frame = self._beside_ledger(
+                connection, to_frame(self._allowed(connection, merged, batch.gone)), batch.refreshed
+            )
         try:
             with self.phases.measured("look_up_and_judge"):
                 frame, outcomes = self._judge(frame)
@@ -134,10 +138,10 @@ class Crawl:
         with self.phases.measured("purge"), self.session.transaction() as connection:
             self.purged |= purge_deleted(connection, self.session.campaign_id).reddit_ids
 
-    def _allowed(self, connection: sa.Connection, documents: Sequence[Document]) -> list[Document]:
+    def _allowed(self, connection: sa.Connection, documents: Sequence[Document], gone: Sequence[str]) -> list[Document]:
         """``documents`` without those that were deleted on Reddit, wherever they come from now."""
-        deleted = read_deleted(connection, [document.reddit_id for document in documents])
-        self.withheld += len(deleted)
+        deleted = read_deleted(connection, [document.reddit_id for document in documents]) | set(gone)
+        self.withheld += sum(document.reddit_id in deleted for document in documents)
         return [document for document in documents if document.reddit_id not in deleted]
 
     def _beside_ledger(self, connection: sa.Connection, frame: pd.DataFrame, refreshed: bool) -> pd.DataFrame:
@@ -146,7 +150,9 @@ class Crawl:
         A text that differs from the stored one is judged anew, whatever the ledger knows.
         """
         campaign_id = self.session.campaign_id
-        frame, is_changed, is_older = _beside_stored(frame, read_texts_of(connection, campaign_id, list(frame["reddit_id"])))
+        frame, is_changed, is_older = _beside_stored(
+            frame, read_texts_of(connection, campaign_id, list(frame["reddit_id"]))
+        )
         self.outdated += int(is_older.sum())
         ledger = read_sightings(connection, campaign_id, frame["reddit_id"].tolist())
         again = set(ledger.loc[ledger["run_id"] == self.run_id, "reddit_id"])
@@ -249,7 +255,11 @@ def _take_all(context: StepContext, crawl: Crawl, log: RejectionLog) -> list[dic
     if crawl.run.archive and not source.read:
         raise SourceFailed(f"{crawl.run.archive} is empty. Give a file of Reddit posts or comments.")
     if source.malformed and source.malformed == source.read:
-        fix = "Give a file of Reddit posts or comments in JSON, plain or compressed with zstd" if crawl.run.archive else "Run again later"
+        fix = (
+            "Give a file of Reddit posts or comments in JSON, plain or compressed with zstd"
+            if crawl.run.archive
+            else "Run again later"
+        )
         raise SourceFailed(
             f"Not one of the {source.read} records of {crawl.run.archive or crawl.run.source} is a Reddit object "
             f"({source.malformed_examples[0]}). {fix}."

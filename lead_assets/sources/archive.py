@@ -55,29 +55,30 @@ class ArchiveSource:
     def search(self, campaign: Campaign, since: datetime | None = None) -> Iterator[Batch]:
         """Batches of matching documents, in the file's order, each in its newest state as far as it was read.
 
-        A document that the campaign holds is given whether its text still matches or not. ``since`` is ignored:
+        What was given and is gone now is named in ``gone``, of a batch with an earlier state of it too. A document that
+        the campaign holds is given whether its text still matches or not. ``since`` is ignored:
         ``post_age`` judges and counts.
 
         Raises:
             SourceFailed: the file cannot be read on.
         """
-        batch: dict[str, Document] = {}
-        gone: list[str] = []
+        batch: list[Document] = []
+        gone: dict[str, None] = {}
         failure: SourceFailed | None = None
         try:
             for reddit_id, document in self._documents(campaign):
-                batch.pop(reddit_id, None)
                 if document is None:
-                    gone.append(reddit_id)
+                    gone[reddit_id] = None
                 else:
-                    batch[reddit_id] = document
+                    gone.pop(reddit_id, None)
+                    batch.append(document)
                 if len(batch) + len(gone) >= self._batch_documents:
-                    yield Batch(list(batch.values()), gone=gone)
-                    batch, gone = {}, []
+                    yield Batch(batch, gone=list(gone))
+                    batch, gone = [], {}
         except SourceFailed as error:
             failure = error
         if batch or gone:
-            yield Batch(list(batch.values()), gone=gone)
+            yield Batch(batch, gone=list(gone))
         if failure:
             raise failure
 

@@ -164,7 +164,7 @@ def _within(value: object) -> Iterator[Record | Broken]:
             waiting += reversed(value)
         elif not isinstance(value, dict):
             yield Broken("not a JSON object")
-        elif "id" in value or "name" in value:
+        elif "id" in value or "name" in value or any(name in value for name in _TEXTS):
             if isinstance(value.get("replies"), dict):
                 waiting.append(value["replies"])
             if "children" not in value:  # "more comments" have ids only

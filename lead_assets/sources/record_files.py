@@ -87,7 +87,7 @@ def _decompressed(raw: BinaryIO) -> Iterator[tuple[BinaryIO, bytes | None]]:
             raise SourceFailed(f"{raw.name} is compressed with {name}; decompress it, or compress it with zstd.")
     compressed = _ZSTD_MAGIC.match(start) is not None
     if not compressed:
-        encoding = json.detect_encoding(start)
+        encoding = _encoding(start)
         if encoding.startswith("utf-8"):
             yield raw, None
             return
@@ -95,10 +95,16 @@ def _decompressed(raw: BinaryIO) -> Iterator[tuple[BinaryIO, bytes | None]]:
             yield stream, None
         return
     with io.BufferedReader(_Decompressed(raw), 2**20) as stream:
-        encoding = json.detect_encoding(stream.peek(8)[:8])
+        encoding = _encoding(stream.peek(8)[:8])
         if not encoding.startswith("utf-8"):
             raise SourceFailed(f"{raw.name} is {encoding.upper()} within zstd; decompress it, or convert it to UTF-8.")
         yield stream, _END
+
+
+def _encoding(start: bytes) -> str:
+    """By a byte order mark, or by the zeros beside the first bracket."""
+    is_told = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\x00\x00\xfe\xff", b"{", b"[", b"\x00"))
+    return json.detect_encoding(start) if is_told else "utf-8"
 
 
 class _AsUtf8(io.RawIOBase):
@@ -121,5 +127,3 @@ class _AsUtf8(io.RawIOBase):
         given, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
         buffer[: len(given)] = given
         return len(given)
-
-

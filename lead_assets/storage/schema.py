@@ -72,6 +72,7 @@ documents = sa.Table(
     sa.Column("run_id", sa.Text, nullable=False),
     _time("crawled_at", default=True),
     _time("updated_at", default=True),
+    sa.Column("author_left", sa.Boolean, nullable=False, server_default=sa.false()),
     _time("state_at"),
     sa.Index("documents_text_hash", "text_hash"),
     sa.Index("documents_run", "campaign_id", "run_id"),

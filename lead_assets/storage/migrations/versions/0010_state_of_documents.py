@@ -1,4 +1,4 @@
-"""Since when a document has been as it is stored: of two states of it the later one counts."""
+"""Of documents, whether their author has left, and since when each is as it is stored: the later state counts."""
 
 from alembic import op
 
@@ -7,5 +7,8 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Add it, unknown for what is stored: the next crawl's state counts."""
-    op.execute("ALTER TABLE lead_assets.documents ADD COLUMN state_at timestamptz")
+    """Add them, unknown for what is stored: the next crawl's state counts."""
+    op.execute(
+        "ALTER TABLE lead_assets.documents ADD COLUMN author_left boolean NOT NULL DEFAULT false, "
+        "ADD COLUMN state_at timestamptz"
+    )
