@@ -207,7 +207,8 @@ class Crawl:
     def counts(self) -> dict[str, int]:
         """What this run did.
 
-        matched = met + repeated + outdated + postponed + withheld, met = duplicates + judged = duplicates + kept + rejected.
+        matched = met + repeated + outdated + postponed + withheld,
+        met = duplicates + judged = duplicates + kept + rejected.
         """
         met, duplicates = self.stats[DEDUPLICATION.name].evaluated, self.stats[DEDUPLICATION.name].rejected
         source = self.source.counts

@@ -138,7 +138,7 @@ class _Text:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
 
     def read_more(self, used: int) -> tuple[int, bool]:
-        """Read on, twice as far as what is left after ``used``; returns the new position, and whether there was more."""
+        """Read on, as much as is left after ``used``; returns the new position, and whether there was more."""
         left = len(self.buffer) - used
         if left >= MAX_VALUE_CHARACTERS:
             return used, False
