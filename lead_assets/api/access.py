@@ -5,8 +5,7 @@ it. Before that, only this machine may ask, and a browser on it only for a page 
 points at 127.0.0.1 comes with the attacker's ``Host``, another page's request with its ``Origin``.
 """
 
-import ipaddress
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -15,20 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lead_assets.api.errors import UNTOLD, refused, told
 from lead_assets.api.tokens import matches_one
+from lead_assets.domain.own_pages import hostname, is_loopback, is_of_another_page
 from lead_assets.storage.api_tokens import StoredToken, read_tokens
 from lead_assets.storage.database import Database
 
 OPEN_PATH = "/health"
 TOKEN_PARAMETERS = frozenset({"token", "access_token", "api_key"})
 HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches ``host``."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:
@@ -82,17 +74,8 @@ def _from_elsewhere(headers: Headers, beyond_loopback: bool) -> Response | None:
     if beyond_loopback:
         return refused(401, "There is no token yet, and other machines reach this; run `lead-assets tokens new NAME`.")
     hosts = headers.getlist("host")
-    if len(hosts) != 1 or not is_loopback(_hostname(hosts[0])):
+    if len(hosts) != 1 or not is_loopback(hostname(hosts[0])):
         return refused(403, "Without a token only this machine may ask, as 127.0.0.1 or localhost.")
-    origin = headers.get("origin")
-    ours = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-    if not ours or origin not in (None, f"http://{hosts[0]}"):
+    if is_of_another_page(hosts, headers.getlist("origin"), headers.getlist("sec-fetch-site")):
         return refused(403, "Without a token a web page may not ask.")
     return None
-
-
-def _hostname(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""

@@ -92,7 +92,7 @@ def dev(port: int | None, host: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     dev_server.announce(lock, environment, f"http://{_reachable(host)}:{port}")
     # Replaced, not started: signals then reach Dagster itself. The arguments are ours, no shell is involved.
-    os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "lead_assets.defs.guarded_dev", *arguments])  # noqa: S606
 
 
 def _reachable(host: str) -> str:

@@ -7,9 +7,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from lead_assets.api.access import is_loopback
 from lead_assets.api.tokens import matches_one, new_token
 from lead_assets.cli.serving import WithoutQuery
+from lead_assets.domain.own_pages import is_loopback
 from lead_assets_tests.process.api.conftest import Installation, serving
 
 PATHS = ["/campaigns", "/campaigns/crm/stats", "/campaigns/crm/leads", "/runs/x", "/openapi.json", "/nothing/here"]
