@@ -195,7 +195,7 @@ class Crawl:
             rejection_rows=to_rows(judged_rejected),
             gate_digest=self.digest,
             run_id=self.run_id,
-            refreshed=batch.refreshed,
+            anew=set(frame.loc[frame["sighting_age_seconds"].isna(), "reddit_id"]),
         )
         done = [entry for entry in batch.progress if entry.key not in self._unfinished]
         write_progress(connection, self.session.campaign_id, done)

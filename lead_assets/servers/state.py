@@ -16,6 +16,9 @@ from lead_assets.files import write_whole
 DATABASE = "lead_assets"
 ROLE = "lead_assets"
 HOST = "127.0.0.1"
+AUTHENTICATION = "require_auth=scram-sha-256"
+"""libpq then proves that it knows the password without sending it, and the server has to prove the same: whoever else
+listens on the recorded port learns nothing."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def coordinates(state: State) -> Servers:
 
 def database_url(record: Record) -> str:
     """The connection URL of the recorded PostgreSQL."""
-    return f"postgresql://{ROLE}:{quote(record.secret, safe='')}@{HOST}:{record.port}/{DATABASE}"
+    return f"postgresql://{ROLE}:{quote(record.secret, safe='')}@{HOST}:{record.port}/{DATABASE}?{AUTHENTICATION}"
 
 
 def read_servers(home: Path) -> Servers | None:
