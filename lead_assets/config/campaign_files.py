@@ -134,7 +134,7 @@ def read_campaign(path: Path) -> Campaign:
 def _read_text(path: Path) -> str:
     try:
         state = path.stat()
-        if not stat.S_ISREG(state.st_mode):  # to read a FIFO would be to wait for ever
+        if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):  # a FIFO would be waited for for ever
             raise CampaignInvalid(f"{path} is no regular file; remove it.")
         if state.st_size > MAX_FILE_BYTES:
             raise CampaignInvalid(f"{path} is larger than {MAX_FILE_BYTES // 1024} kB, so it is not a campaign file.")
