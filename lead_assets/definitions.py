@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from lead_assets.config.environment import Environment
 from lead_assets.defs.assets.crawl import crawled_documents
 from lead_assets.defs.assets.embed import document_embeddings, lead_stubs
 from lead_assets.defs.assets.extract import extracted_leads
@@ -12,13 +13,14 @@ from lead_assets.defs.assets.index import typesense_index
 from lead_assets.defs.assets.leads import leads, qualified_leads
 from lead_assets.defs.assets.rank import ranked_candidates
 from lead_assets.defs.checks import embeddings_complete, extractions_grounded, index_matches_documents, leads_complete
-from lead_assets.defs.jobs import campaign_backfill, campaign_job, deletion_sweep, weekly_deletion_sweep
+from lead_assets.defs.jobs import build_jobs, weekly_deletion_sweep
 from lead_assets.defs.resources import build_resources
 from lead_assets.defs.sensors import build_sensors
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The asset graph, its checks, the jobs, and the resources, of which ``resource_overrides`` replaces some."""
+    jobs = build_jobs(Environment.read())
     return dg.Definitions(
         assets=[
             crawled_documents,
@@ -31,10 +33,10 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             qualified_leads,
         ],
         asset_checks=[index_matches_documents, embeddings_complete, extractions_grounded, leads_complete],
-        jobs=[campaign_job, campaign_backfill, deletion_sweep],
+        jobs=jobs.all,
         schedules=[weekly_deletion_sweep],
-        sensors=build_sensors(),
-        executor=dg.in_process_executor,
+        sensors=build_sensors(jobs.started),
+        executor=jobs.executor,
         resources={**build_resources(), **(resource_overrides or {})},
     )
 

@@ -14,6 +14,7 @@ from lead_assets.api.routes import Services, open_router, router
 from lead_assets.api.runs import RunStarter
 from lead_assets.config.environment import Environment
 from lead_assets.dagster_client.service import DagsterService
+from lead_assets.defs.partitions import job_name
 from lead_assets.storage.database import Database
 
 DESCRIPTION = """Leads on Reddit by campaign. Every answer that is no success says why: `{"error": "one sentence"}`."""
@@ -30,7 +31,9 @@ def build_app(environment: Environment, *, beyond_loopback: bool = False) -> Fas
     database = Database(environment.database_url)
     dagster = DagsterService(environment.dagster_url)
     health = HealthChecks(environment, database)
-    services = Services(environment, database, dagster, RunStarter(dagster, database), health)
+    services = Services(
+        environment, database, dagster, RunStarter(dagster, database, job_name(environment.executor)), health
+    )
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:

@@ -37,9 +37,9 @@ query Run($id: ID!) {
 class RunStarter:
     """Starts runs, never a second one of a campaign. Shared by threads; other processes meet in PostgreSQL."""
 
-    def __init__(self, dagster: DagsterService, database: Database) -> None:
-        """Nothing is asked yet."""
-        self._dagster = dagster
+    def __init__(self, dagster: DagsterService, database: Database, job: str) -> None:
+        """Nothing is asked yet; ``job`` is what runs a campaign."""
+        self._dagster, self._job = dagster, job
         self._database = database
         # Of callers in this process one waits in PostgreSQL, so that the others do not use up its connections.
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -59,7 +59,7 @@ class RunStarter:
             with self._database.starting(campaign_id):
                 if (running := run_in_flight(self._dagster, campaign_id)) is not None:
                     raise RunInFlight(campaign_id, running, self._dagster.run_link(running))
-                run_id = launch_run(self._dagster, campaign_id, settings)
+                run_id = launch_run(self._dagster, campaign_id, settings, job=self._job)
         finally:
             lock.release()
         return Started(run_id=run_id, url=self._dagster.run_link(run_id), campaign=campaign_id)

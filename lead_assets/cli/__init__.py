@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "env": ("status:env", "Print the environment for other programs, as shell exports. It holds secrets."),
     "dev": ("servers:dev", "Serve the Dagster UI with its daemon, on the embedded servers or your own."),
     "reload": ("reloading:reload", "Let the running Dagster read the definitions again."),
+    "worker": ("working:worker", "Execute steps of runs on Celery, from the queues that are named."),
     "run": ("running:run", "Find leads for CAMPAIGN: materialize the whole graph, and print the funnel."),
     "backfill": (
         "backfilling:backfill",

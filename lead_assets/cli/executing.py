@@ -17,7 +17,7 @@ from lead_assets.dagster_client.operations import daemons_healthy, launch_run, t
 from lead_assets.dagster_client.service import DagsterService
 from lead_assets.defs.abandoned_runs import process_tag
 from lead_assets.defs.dagster_private import execute_as_location
-from lead_assets.defs.partitions import PARTITION_TAG
+from lead_assets.defs.partitions import PARTITION_TAG, job_name
 from lead_assets.domain.errors import DagsterRefused, DagsterUnavailable, RunFailed, RunInterrupted
 
 FOLLOW_SECONDS = 0.5
@@ -86,7 +86,7 @@ def hand_over(
         try:
             if not daemons_healthy(service, "QUEUED_RUN_COORDINATOR"):
                 return None  # it has only just started
-            run_id = launch_run(service, campaign_id, config, FIRST_IN_QUEUE)
+            run_id = launch_run(service, campaign_id, config, FIRST_IN_QUEUE, job=job_name(environment.executor))
         except (DagsterUnavailable, DagsterRefused) as error:
             errors.print(f"{error} This run does not go through it.", style="dim", soft_wrap=True)
             return None

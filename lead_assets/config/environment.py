@@ -14,6 +14,9 @@ from lead_assets.servers.state import is_running, read_servers
 REDDIT_VARIABLES = ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT", "REDDIT_URL")
 ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
 DAGSTER_URL = "http://127.0.0.1:3000"
+BROKER_URL = "redis://127.0.0.1:6379/0"
+EXECUTORS = ("in_process", "celery")
+VISIBILITY_SECONDS = 6 * 3600
 _CHECKOUT = Path(__file__).resolve().parents[2]
 PROJECT = _CHECKOUT if (_CHECKOUT / "dagster.yaml").is_file() else Path.cwd()
 """The checkout that the package runs from. An installed package has none: its state lives in the current folder."""
@@ -49,6 +52,9 @@ class Environment:
     arctic_shift_url: str
     dagster_url: str
     _openai: Mapping[str, str] = field(repr=False)
+    _executor: str
+    broker_url: str = field(repr=False)
+    _visibility_seconds: str
 
     @classmethod
     def read(cls, variables: Mapping[str, str] | None = None) -> "Environment":
@@ -68,6 +74,9 @@ class Environment:
             arctic_shift_url=given.get("ARCTIC_SHIFT_URL", ARCTIC_SHIFT_URL),
             dagster_url=given.get("DAGSTER_URL", DAGSTER_URL),
             _openai={name: given[name] for name in OPENAI_VARIABLES if name in given},
+            _executor=given.get("LEAD_ASSETS_EXECUTOR", EXECUTORS[0]),
+            broker_url=given.get("CELERY_BROKER_URL", BROKER_URL),
+            _visibility_seconds=given.get("CELERY_VISIBILITY_SECONDS", str(VISIBILITY_SECONDS)),
         )
 
     @property
@@ -145,6 +154,33 @@ class Environment:
                 "server of your own."
             )
         return address
+
+    @property
+    def executor(self) -> str:
+        """Where the steps of runs are executed that Dagster starts: ``in_process`` or ``celery``.
+
+        Raises:
+            SettingInvalid: it is neither.
+        """
+        if self._executor not in EXECUTORS:
+            raise SettingInvalid(
+                f"environment: LEAD_ASSETS_EXECUTOR is {self._executor!r}. Write {' or '.join(EXECUTORS)}."
+            )
+        return self._executor
+
+    @property
+    def visibility_seconds(self) -> int:
+        """After how many seconds the broker gives a task to another worker that no worker has said the end of.
+
+        Raises:
+            SettingInvalid: it is not a whole number above 0.
+        """
+        if not (self._visibility_seconds.isdecimal() and int(self._visibility_seconds) > 0):
+            raise SettingInvalid(
+                f"environment: CELERY_VISIBILITY_SECONDS is {self._visibility_seconds!r}. Write a whole number of "
+                "seconds, more than the longest step takes."
+            )
+        return int(self._visibility_seconds)
 
     def exports(self) -> dict[str, str]:
         """The variables that make any program, Dagster's own commands among them, work on the same state."""

@@ -46,9 +46,14 @@ def daemons_healthy(service: DagsterService, *needed: str) -> bool:
 
 
 def launch_run(
-    service: DagsterService, campaign_id: str, config: Mapping[str, Any], tags: Mapping[str, str] | None = None
+    service: DagsterService,
+    campaign_id: str,
+    config: Mapping[str, Any],
+    tags: Mapping[str, str] | None = None,
+    *,
+    job: str = JOB,
 ) -> str:
-    """Let Dagster queue a run of the campaign with ``config`` as that of ``run_settings``; returns its id.
+    """Let Dagster queue a run of ``job`` with ``config`` as that of ``run_settings``; returns its id.
 
     Raises:
         SettingInvalid: Dagster does not accept the config.
@@ -56,7 +61,7 @@ def launch_run(
     add_partitions(service, [campaign_id])
     with service.official_client() as client:
         return client.submit_job_execution(
-            JOB,
+            job,
             repository_location_name=LOCATION,
             repository_name=REPOSITORY,
             run_config={"resources": {"run_settings": {"config": dict(config)}}},

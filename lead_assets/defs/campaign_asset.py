@@ -11,6 +11,7 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from lead_assets.defs.celery import QUEUE_TAG
 from lead_assets.defs.gate_checks import completeness_result, completeness_spec, gate_results, gate_specs
 from lead_assets.defs.metadata.tables import as_metadata
 from lead_assets.defs.partitioned_checks import as_dagster_failure
@@ -23,7 +24,6 @@ from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.database import Database
 
 GROUP = "leads"
-QUEUE_TAG = "dagster-celery/queue"
 OWNERS = ["team:lead_assets"]
 
 

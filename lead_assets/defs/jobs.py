@@ -1,6 +1,7 @@
 """The jobs: the whole graph for one campaign, the same for backfills, and the weekly sweep of what was deleted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -8,7 +9,8 @@ import dagster as dg
 from lead_assets.config.campaign_files import find_campaign
 from lead_assets.config.environment import Environment
 from lead_assets.defs.campaign_asset import GROUP
-from lead_assets.defs.partitions import JOB, campaigns
+from lead_assets.defs.celery import run_executor
+from lead_assets.defs.partitions import CELERY_JOB, JOB, campaigns
 from lead_assets.defs.sweep import sweep_deletions
 from lead_assets.domain.backfill import CONTENT_TAG, content_digest
 from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError, SourceNotFound
@@ -16,6 +18,8 @@ from lead_assets.pipeline.run_context import resolve_run
 
 GRAPH = dg.AssetSelection.groups(GROUP).materializable()
 """All but the view that people read."""
+AssetJob = Any
+"""What ``define_asset_job`` returns; Dagster has no public name for it."""
 BACKFILL_JOB = "campaign_backfill"
 SWEEP_JOB = "deletion_sweep"
 EVERY_MONDAY_MORNING = "0 4 * * 1"
@@ -30,19 +34,24 @@ def launchpad_config(campaign_id: str) -> dict[str, Any]:
     return {"resources": {"run_settings": {"config": settings}}}
 
 
+def graph_job(name: str, executor: dg.ExecutorDefinition) -> AssetJob:
+    """The whole graph for one campaign, with the launchpad filled."""
+    return dg.define_asset_job(
+        name,
+        selection=GRAPH,
+        config=dg.PartitionedConfig(partitions_def=campaigns, run_config_for_partition_key_fn=launchpad_config),
+        executor_def=executor,
+        description=(
+            "Find leads for one campaign: crawl, index, embed, rank, extract, persist.\n\n"
+            "To change thresholds for one run: Materialize all ▾, Open launchpad, choose the campaign; all its "
+            "settings are in the editor. What a run changes in the stored leads stays until the next run."
+        ),
+    )
+
+
 # Independent assets gain nothing from processes of their own, and starting one takes longer than most of them:
 # a run is one process, and campaigns run side by side.
-campaign_job = dg.define_asset_job(
-    JOB,
-    selection=GRAPH,
-    config=dg.PartitionedConfig(partitions_def=campaigns, run_config_for_partition_key_fn=launchpad_config),
-    executor_def=dg.in_process_executor,
-    description=(
-        "Find leads for one campaign: crawl, index, embed, rank, extract, persist.\n\n"
-        "To change thresholds for one run: Materialize all ▾, Open launchpad, choose the campaign; all its settings "
-        "are in the editor. What a run changes in the stored leads stays until the next run."
-    ),
-)
+campaign_job = graph_job(JOB, dg.in_process_executor)
 
 
 def content_tag(campaign_id: str) -> Mapping[str, str]:
@@ -55,20 +64,39 @@ def content_tag(campaign_id: str) -> Mapping[str, str]:
 
 # A backfill of a job gives its runs each partition's own config and, only where that is empty, the config that came
 # with the backfill: `campaign_job`, whose launchpad is filled with every setting, would not hear of --source or --set.
-campaign_backfill = dg.define_asset_job(
-    BACKFILL_JOB,
-    selection=GRAPH,
-    config=dg.PartitionedConfig(
-        partitions_def=campaigns,
-        run_config_for_partition_key_fn=lambda _: {},
-        tags_for_partition_key_fn=content_tag,
-    ),
-    executor_def=dg.in_process_executor,
-    description=(
-        "The graph of `campaign_job`, for `lead-assets backfill`: what a backfill changes (source, archive, day, "
-        "settings) counts for all its campaigns, and everything else is as each campaign's file says."
-    ),
-)
+def backfill_job(executor: dg.ExecutorDefinition) -> AssetJob:
+    """The job of `lead-assets backfill`."""
+    return dg.define_asset_job(
+        BACKFILL_JOB,
+        selection=GRAPH,
+        config=dg.PartitionedConfig(
+            partitions_def=campaigns,
+            run_config_for_partition_key_fn=lambda _: {},
+            tags_for_partition_key_fn=content_tag,
+        ),
+        executor_def=executor,
+        description=(
+            "The graph of `campaign_job`, for `lead-assets backfill`: what a backfill changes (source, archive, day, "
+            "settings) counts for all its campaigns, and everything else is as each campaign's file says."
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of an environment. ``started`` is the one that sensors, API and `lead-assets run` let Dagster start."""
+
+    started: AssetJob
+    all: Sequence[AssetJob]
+    executor: dg.ExecutorDefinition
+
+
+def build_jobs(environment: Environment) -> Jobs:
+    """The jobs, with the executor that the environment names; ``campaign_job`` stays in one process in any case."""
+    executor = run_executor(environment)
+    started = campaign_job if environment.executor == "in_process" else graph_job(CELERY_JOB, executor)
+    own = [campaign_job] if started is campaign_job else [campaign_job, started]
+    return Jobs(started, [*own, backfill_job(executor), deletion_sweep], executor)
 
 
 @dg.job(

@@ -9,6 +9,7 @@ import dagster as dg
 import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
+from lead_assets.defs.celery import QUEUE_TAG
 from lead_assets.defs.partitions import campaigns
 from lead_assets.domain.errors import LeadAssetsError
 
@@ -26,7 +27,13 @@ def partitioned_check(
 
     def decorate(function: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
         with _preview():
-            return dg.asset_check(asset=asset, description=description, partitions_def=campaigns)(function)
+            checking = dg.asset_check(
+                asset=asset,
+                description=description,
+                partitions_def=campaigns,
+                op_tags={QUEUE_TAG: asset.op.tags[QUEUE_TAG]},
+            )
+            return checking(function)
 
     return decorate
 

@@ -13,7 +13,7 @@ import dagster as dg
 from lead_assets.config.campaign_files import CampaignFile, find_campaign, list_campaigns
 from lead_assets.config.environment import Environment
 from lead_assets.defs.abandoned_runs import end_abandoned_runs
-from lead_assets.defs.jobs import campaign_job
+from lead_assets.defs.jobs import AssetJob, campaign_job
 from lead_assets.defs.partitions import IN_FLIGHT, PARTITION_TAG, campaigns
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import CampaignInvalid
@@ -94,12 +94,12 @@ def _state_of(
     return " ".join(parts)
 
 
-def campaign_sensor(campaign_id: str) -> dg.SensorDefinition:
-    """The sensor ``campaign_<id>``, which runs the campaign when its file's schedule says so."""
+def campaign_sensor(campaign_id: str, job: AssetJob = campaign_job) -> dg.SensorDefinition:
+    """The sensor ``campaign_<id>``, which runs the campaign by ``job`` when its file's schedule says so."""
 
     @dg.sensor(
         name=f"campaign_{campaign_id}",
-        job=campaign_job,
+        job=job,
         minimum_interval_seconds=TICK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Runs campaign {campaign_id} by the schedule in its file; its cursor is the last due time it met.",
@@ -137,15 +137,20 @@ def _waiting(campaign: Campaign, now: datetime) -> str:
     return f"Next due {moment.isoformat()}." if moment else "The file has no schedule."
 
 
-@dg.sensor(
-    job=campaign_job,
-    minimum_interval_seconds=TICK_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Runs every campaign by the schedule in its file: one sensor, because there are so many of them.",
-)
-def scheduled_campaigns(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One tick for all campaigns; the cursor has the last due time that each of them met."""
-    return tick_of_all(context, datetime.now(UTC))
+def sensor_of_all(job: AssetJob = campaign_job) -> dg.SensorDefinition:
+    """The sensor ``scheduled_campaigns``, which runs every campaign by ``job``."""
+
+    @dg.sensor(
+        name="scheduled_campaigns",
+        job=job,
+        minimum_interval_seconds=TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Runs every campaign by the schedule in its file: one sensor, because there are so many of them.",
+    )
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return tick_of_all(context, datetime.now(UTC))
+
+    return evaluate
 
 
 def tick_of_all(context: dg.SensorEvaluationContext, now: datetime) -> dg.SensorResult | dg.SkipReason:
@@ -178,8 +183,8 @@ def _kept(cursor: Mapping[str, str], files: Iterable[CampaignFile]) -> dict[str,
     return {campaign_id: moment for campaign_id, moment in cursor.items() if campaign_id in there}
 
 
-def build_sensors() -> list[dg.SensorDefinition]:
-    """The registry, and a sensor for each scheduled campaign, or one for all where there are many.
+def build_sensors(job: AssetJob = campaign_job) -> list[dg.SensorDefinition]:
+    """The registry, and a sensor for each scheduled campaign, or one for all where there are many; they start ``job``.
 
     A folder that cannot be read has no campaigns yet; the registry says so at every tick.
     """
@@ -189,5 +194,5 @@ def build_sensors() -> list[dg.SensorDefinition]:
         files = []
     ids = [file.id for file in files if file.campaign and file.campaign.schedule]
     if len(ids) > MOST_SENSORS:
-        return [campaign_registry, scheduled_campaigns]
-    return [campaign_registry, *map(campaign_sensor, ids)]
+        return [campaign_registry, sensor_of_all(job)]
+    return [campaign_registry, *(campaign_sensor(campaign_id, job) for campaign_id in ids)]

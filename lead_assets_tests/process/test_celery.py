@@ -1,0 +1,186 @@
+"""Runs on Celery, with a real Redis and workers as processes: who executes which step, and what survives a kill."""
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from lead_assets import servers as embedded
+from lead_assets.dagster_client import backfills
+from lead_assets.dagster_client.operations import launch_run
+from lead_assets.dagster_client.service import DagsterService
+from lead_assets.defs.jobs import BACKFILL_JOB
+from lead_assets.defs.partitions import CELERY_JOB
+from lead_assets_tests.conftest import AS_OF, post, write_archive
+from lead_assets_tests.process.dagster_dev import COMMAND, answers, dagster_dev, eventually, free_port, installation
+from lead_assets_tests.stand_ins.openai_server import StandIn
+
+REDIS = shutil.which("redis-server")
+pytestmark = pytest.mark.skipif(REDIS is None, reason="no redis-server is installed (Debian: redis-server)")
+
+WORKERS = {"gather": ("crawl", "index"), "think": ("embed", "rank"), "finish": ("llm", "persist")}
+STAGE_OF = {
+    "crawled_documents": "crawl",
+    "typesense_index": "index",
+    "document_embeddings": "embed",
+    "lead_stubs": "embed",
+    "ranked_candidates": "rank",
+    "extracted_leads": "llm",
+    "leads": "persist",
+}
+ASK = "Can anyone recommend a good CRM for my small business? Shop {}."
+VISIBILITY_SECONDS = 8
+
+
+@dataclass
+class Cluster:
+    """A `lead-assets dev` and its workers, all of them on Celery."""
+
+    folder: Path
+    dagster: DagsterService
+    instance: dg.DagsterInstance
+    engine: sa.Engine
+    workers: dict[str, psutil.Popen] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        queues = [f"--queue={queue}" for queue in WORKERS[name]]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            command = [str(COMMAND), "worker", f"--name={name}", *queues]
+            self.workers[name] = psutil.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    def stop(self) -> None:
+        for worker in self.workers.values():
+            if worker.is_running():
+                family = [worker, *worker.children(recursive=True)]
+                for process in family:
+                    process.kill()
+                worker.wait()
+
+    def campaign(self, campaign_id: str, documents: int) -> None:
+        content = {
+            "name": campaign_id,
+            "product": "A simple CRM for small businesses.",
+            "keywords": ["crm"],
+            "source": "archive",
+            "archive": {"path": f"../{campaign_id}.ndjson", "as_of": AS_OF},
+        }
+        (self.folder / "campaigns" / f"{campaign_id}.yaml").write_text(yaml.safe_dump(content))
+        things = [post(ASK.format(f"{campaign_id} {number}")) for number in range(documents)]
+        write_archive(self.folder / f"{campaign_id}.ndjson", things)
+
+    def launch(self, *campaign_ids: str) -> None:
+        backfills.launch(self.dagster, BACKFILL_JOB, campaign_ids, {}, {})
+
+    def succeeded(self, count: int) -> list[dg.DagsterRun] | None:
+        runs = list(self.instance.get_runs())
+        failed = [
+            run.run_id for run in runs if run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+        ]
+        assert not failed
+        done = [run for run in runs if run.status is dg.DagsterRunStatus.SUCCESS]
+        return done if len(done) == count else None
+
+    def count(self, query: str) -> int:
+        with self.engine.connect() as connection:
+            return int(connection.scalar(sa.text(query)) or 0)
+
+    def workers_of(self, run: dg.DagsterRun) -> dict[str, set[str]]:
+        """The workers that executed each step of a run."""
+        found: dict[str, set[str]] = {}
+        for entry in self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+            metadata = entry.dagster_event.engine_event_data.metadata if entry.dagster_event else {}
+            if "Celery worker" in metadata:
+                name = str(metadata["Celery worker"].value).partition("@")[0]
+                found.setdefault(str(entry.step_key).split("_index_matches")[0], set()).add(name)
+        return found
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    port = free_port()
+    command = [str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: answers(port), "Redis's start")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def cluster(
+    tmp_path: Path, database_url: str, servers: embedded.Servers, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        model = stack.enter_context(StandIn(latency=0.2))
+        environment = installation(tmp_path, database_url, servers) | {
+            "LEAD_ASSETS_EXECUTOR": "celery",
+            "CELERY_BROKER_URL": stack.enter_context(redis()),
+            "CELERY_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            "LLM_BASE_URL": model.url,
+            "LLM_CONCURRENCY": "2",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        port = stack.enter_context(dagster_dev(tmp_path))
+        dagster = stack.enter_context(DagsterService(f"http://127.0.0.1:{port}"))
+        instance = stack.enter_context(dg.DagsterInstance.get())
+        engine = sa.create_engine(database_url)
+        stack.callback(engine.dispose)
+        made = Cluster(tmp_path, dagster, instance, engine)
+        stack.callback(made.stop)
+        for name in WORKERS:
+            made.start(name)
+        yield made
+
+
+def test_campaigns_on_three_workers_and_what_a_killed_one_leaves(cluster: Cluster) -> None:
+    ids = [f"crm_{number}" for number in range(4)]
+    for campaign_id in ids:
+        cluster.campaign(campaign_id, 3)
+    cluster.launch(*ids)
+    for run in eventually(lambda: cluster.succeeded(len(ids)), "the end of all runs"):
+        executed = cluster.workers_of(run)
+        for step, stage in STAGE_OF.items():
+            (name,) = executed[step]
+            assert stage in WORKERS[name], f"{step} was executed by {name}"
+    assert cluster.count("SELECT count(*) FROM lead_assets.extractions") == 3 * len(ids)
+
+    for number, kill in enumerate((_kill_child, _kill_all), start=1):
+        campaign_id, documents = f"killed_{number}", 20
+        cluster.campaign(campaign_id, documents)
+        launch_run(cluster.dagster, campaign_id, {}, job=CELERY_JOB)
+        read = f"SELECT count(*) FROM lead_assets.extractions WHERE campaign_id = '{campaign_id}'"
+        eventually(lambda query=read: cluster.count(query) > 0, "the first readings")
+        kill(cluster)
+        assert cluster.count(read) < documents, "it was killed in the middle"
+        eventually(lambda ended=number: cluster.succeeded(len(ids) + ended), "the end of the run")
+        leads = f"SELECT count(*) FROM lead_assets.qualified_leads WHERE campaign_id = '{campaign_id}'"
+        assert (cluster.count(read), cluster.count(leads)) == (documents, documents)
+
+
+def _kill_child(cluster: Cluster) -> None:
+    """End the process that executes the step: the worker gives its task back."""
+    for child in cluster.workers["finish"].children():
+        child.kill()
+
+
+def _kill_all(cluster: Cluster) -> None:
+    """End the worker with all its processes, as where a machine is lost; another one is started in its place."""
+    worker = cluster.workers["finish"]
+    for process in (*worker.children(recursive=True), worker):
+        process.send_signal(signal.SIGKILL)
+    worker.wait()
+    time.sleep(1)
+    cluster.start("finish")
