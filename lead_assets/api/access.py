@@ -8,7 +8,6 @@ The page has the same rules. Its cookie counts for its own paths only, and what 
 page itself. A token of the kind ``read`` changes nothing.
 """
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lead_assets.api.errors import UNTOLD, refused, told
 from lead_assets.api.sessions import hash_session, session_in
 from lead_assets.api.tokens import find_token
+from lead_assets.domain.own_pages import hostname, is_loopback, is_of_another_page
 from lead_assets.storage.api_tokens import StoredToken, read_tokens
 from lead_assets.storage.database import Database
 from lead_assets.storage.page_sessions import read_session
@@ -50,14 +50,6 @@ LOCAL = Identity("local", may_work=True)
 def identity_of(connection: HTTPConnection) -> Identity:
     """Who asks, as the guard has found."""
     return connection.scope[_IDENTITY]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches ``host``."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_of_page(path: str) -> bool:
@@ -156,13 +148,11 @@ def _from_elsewhere(scope: Scope, headers: Headers, beyond_loopback: bool) -> Re
     if beyond_loopback:
         return refused(401, "There is no token yet, and other machines reach this; run `lead-assets tokens new NAME`.")
     hosts = headers.getlist("host")
-    if len(hosts) != 1 or not is_loopback(_hostname(hosts[0])):
+    if len(hosts) != 1 or not is_loopback(hostname(hosts[0])):
         return refused(403, "Without a token only this machine may ask, as 127.0.0.1 or localhost.")
     if _follows_a_link(scope, headers):
         return None
-    origin = headers.get("origin")
-    ours = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-    if not ours or origin not in (None, f"http://{hosts[0]}"):
+    if is_of_another_page(hosts, headers.getlist("origin"), headers.getlist("sec-fetch-site")):
         return refused(403, "Without a token a web page may not ask.")
     return None
 
@@ -171,13 +161,6 @@ def _follows_a_link(scope: Scope, headers: Headers) -> bool:
     """Whether a person has followed a link, such as an alert's, to a page: it is shown to nobody but that person."""
     navigates = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return navigates and is_of_page(scope["path"]) and scope["method"] == "GET" and "origin" not in headers
-
-
-def _hostname(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
 
 
 def _netloc(origin: str) -> str | None:

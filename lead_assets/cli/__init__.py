@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
-from dotenv import load_dotenv
 
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError, RunInterrupted, Unavailable
+from lead_assets.domain.plain_text import printable
 
 USERS_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -113,9 +113,10 @@ def _exit_code(error: LeadAssetsError) -> int:
 )
 def main(campaigns_dir: Path | None) -> None:
     """Find sales leads on Reddit: one campaign file, one command, today's leads with the reason for each."""
+    from lead_assets.config import env_files
     from lead_assets.config.environment import PROJECT
 
-    for folder in (Path.cwd(), PROJECT):  # where one stands comes first; what is set already stays
-        load_dotenv(folder / ".env")
+    # Where one stands comes first; what is set already stays.
+    env_files.load((Path.cwd(), PROJECT), os.environ, lambda told: click.echo(f"Warning: {printable(told)}", err=True))
     if campaigns_dir is not None:
         os.environ["LEAD_ASSETS_CAMPAIGNS"] = str(campaigns_dir.absolute())

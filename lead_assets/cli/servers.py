@@ -96,7 +96,7 @@ def dev(port: int | None, host: str, page_port: int) -> None:
     console.print(f"Leads: {page or 'lead-assets api'}    Dagster: {url}", soft_wrap=True)
     dev_server.announce(lock, environment, url)
     # Replaced, not started: signals then reach Dagster itself. The arguments are ours, no shell is involved.
-    os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "lead_assets.defs.guarded_dev", *arguments])  # noqa: S606
 
 
 def _reachable(host: str) -> str:

@@ -6,13 +6,13 @@ import re
 import click
 from rich.table import Table
 
-from lead_assets.api.access import is_loopback
 from lead_assets.api.tokens import hash_token, new_token
 from lead_assets.cli.page_beside import end_with
 from lead_assets.cli.ports import require_free_port
 from lead_assets.cli.state import console, echo_json, errors, json_option, opened_database
 from lead_assets.config.environment import Environment
 from lead_assets.domain.errors import InvalidInput
+from lead_assets.domain.own_pages import is_loopback
 from lead_assets.storage.api_tokens import StoredToken, add_token, read_tokens, revoke_token
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}")

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +150,10 @@ def read_campaign_text(path: Path, text: str) -> Campaign:
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        state = path.stat()
+        if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):  # a FIFO would be waited for for ever
+            raise CampaignInvalid(f"{path} is no regular file; remove it.")
+        if state.st_size > MAX_FILE_BYTES:
             raise CampaignInvalid(f"{path} is larger than {MAX_FILE_BYTES // 1024} kB, so it is not a campaign file.")
         return path.read_text(encoding="utf-8")
     except OSError as error:

@@ -9,7 +9,7 @@ from lead_assets.config.addresses import VARIABLES as OPENAI_VARIABLES
 from lead_assets.config.addresses import Address, Purpose, address_in
 from lead_assets.domain.errors import DatabaseUnavailable, SearchUnavailable, SettingInvalid, SourceNotFound
 from lead_assets.domain.settings import NAMES
-from lead_assets.servers.state import read_servers
+from lead_assets.servers.state import is_running, read_servers
 
 REDDIT_VARIABLES = ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT", "REDDIT_URL")
 ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
@@ -120,6 +120,9 @@ class Environment:
             raise SearchUnavailable(
                 "No Typesense is known. Run `lead-assets up`, or set TYPESENSE_URL and TYPESENSE_API_KEY."
             )
+        if not is_running(self.home, "typesense"):
+            # Whoever listens on its port now would be sent the key.
+            raise SearchUnavailable("The embedded Typesense is not running. Run `lead-assets up`.")
         return servers.typesense_url, servers.typesense_api_key
 
     @property

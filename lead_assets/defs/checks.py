@@ -102,13 +102,18 @@ def extractions_grounded(
     campaign_id = checked_campaign(context)
     with as_dagster_failure(), database.connect() as connection:
         stored = read_current_with_texts(connection, campaign_id)
-        failed = count_extractions(connection, campaign_id).failed
+        counts = count_extractions(connection, campaign_id)
+    failed, mostly_failed = counts.failed, counts.failed > counts.extracted
     ungrounded = [row["reddit_id"] for row in to_rows(stored) if not _is_grounded(row)]
     return dg.AssetCheckResult(
-        passed=not ungrounded,
+        passed=not ungrounded and not mostly_failed,
+        severity=dg.AssetCheckSeverity.ERROR if ungrounded else dg.AssetCheckSeverity.WARN,
         description=(
             f"{len(ungrounded)} extractions say what their document does not."
             if ungrounded
+            else f"{failed} of {failed + counts.extracted} candidates could not be read: see the column error of the "
+            "table extractions."
+            if mostly_failed
             else f"All {len(stored)} extractions are grounded; {failed} candidates could not be read."
         ),
         metadata={

@@ -1,16 +1,19 @@
 """The only module that imports private parts of Dagster, because there is no public way to them.
 
 - Storage by environment: the storages that ``dagster.yaml`` names derive from Dagster's own, and those are private.
+- The guard of the web server: `dagster dev` starts it as a process of its own, and neither has a place for middleware.
 - The origin of a run: the Timeline and a job's Runs tab show only runs that name their code location. Dagster's public
   ways to execute a job in this process cannot say that.
 
 A test pins Dagster's minor version and uses each name, so that an upgrade that moves one of them is noticed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
+from dagster import _cli
+from dagster._cli import dev
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
@@ -27,6 +30,8 @@ __all__ = [
     "LocalArtifactStorage",
     "LocalComputeLogManager",
     "execute_as_location",
+    "run_dagster_command",
+    "serve_web_server",
 ]
 
 
@@ -48,3 +53,29 @@ def execute_as_location(
         remote_job_origin=location.get_job_origin(job.name),
     )
     return execute_run(InMemoryJob(job), run, instance)
+
+
+def run_dagster_command(change: Callable[[list[str]], list[str]]) -> None:
+    """Run Dagster's command line; each process that `dagster dev` starts is started as ``change`` says."""
+    name = "open_ipc_subprocess"
+    start = getattr(dev, name)
+
+    def start_changed(parts: list[str], **options: Any) -> Any:
+        return start(change(parts), **options)
+
+    setattr(dev, name, start_changed)
+    _cli.main()
+
+
+def serve_web_server(wrap: Callable[[Any], Any]) -> None:
+    """Run the command line of Dagster's web server; ``wrap`` puts something in front of its ASGI application."""
+    from dagster_webserver import cli
+
+    name = "create_app_from_workspace_process_context"
+    make = getattr(cli, name)
+
+    def make_wrapped(*arguments: Any, **options: Any) -> Any:
+        return wrap(make(*arguments, **options))
+
+    setattr(cli, name, make_wrapped)
+    cli.main()

@@ -459,6 +459,11 @@ SELLING: tuple[Cue, ...] = (
 
 _URL = re.compile(r"(?:https?://|\bwww\.)[^\s)\]>\"']{1,2000}")
 _QUOTED = re.compile(r"^ {0,3}>[^\n]*", re.MULTILINE)
+_TALKED_ABOUT = re.compile(
+    '["\u201c][^"\u201c\u201d\n]{1,300}\\?["\u201d]'
+    r"(?= +(?:is|are|was|were|gets?|has been|posts?|questions?|threads?)\b)"
+)
+"""A quoted question of which something is said: whoever talks about asking does not ask."""
 _FENCED = re.compile(r"^ {0,3}```[^\n]*\n(?:(?! {0,3}```)[^\n]*(?:\n|\Z))*+(?: {0,3}```[^\n]*)?", re.MULTILINE)
 _INDENTED = re.compile(r"^(?: {4}|\t)[^\n]*", re.MULTILINE)
 _PLAIN: tuple[tuple[str, str], ...] = (
@@ -517,10 +522,13 @@ def folded_parts(title: str, body: str) -> tuple[str, str]:
 def own_words(body: str) -> str:
     """A body without what its author quotes (lines that begin with ``>``) and without code, as Markdown writes them.
 
-    Somebody else's question is none of the author's, and code asks for nothing. A body of nothing else has no words.
+    Somebody else's question is none of the author's, a question in quotation marks that is only talked about neither,
+    and code asks for nothing. A body of nothing else has no words.
     """
     if ">" in body:
         body = _QUOTED.sub("", body)
+    if '?"' in body or "?\u201d" in body:
+        body = _TALKED_ABOUT.sub("", body)
     if "```" in body:
         body = _FENCED.sub("\n", body)
     return _INDENTED.sub("", body) if "\n    " in f"\n{body}" or "\t" in body else body

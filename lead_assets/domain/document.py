@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, cast
 
 import pandas as pd
 
@@ -27,6 +27,7 @@ MAX_BODY_CHARACTERS = 40_000
 REDDIT = "https://www.reddit.com"
 
 _FULLNAME = re.compile(r"t[13]_[0-9a-z]{1,13}")
+_OTHER_FULLNAME = re.compile(r"t[24568]_[0-9a-z]{1,13}")
 _SUBREDDIT_FULLNAME = re.compile(r"t5_[0-9a-z]{1,13}")
 _AUTHOR_FULLNAME = re.compile(r"t2_[0-9a-z]{1,13}")
 _PERMALINK = re.compile(r"(?:https?://(?:www\.|old\.)?reddit\.com)?(/(?:r|u|user)/[\w./%-]{1,300})")
@@ -37,6 +38,17 @@ _LINK = re.compile(
 _SLUG = re.compile(r"(/comments/\w+/)[^/]+/(?=\w+/?$)")
 _EARLIEST, _LATEST = datetime(2005, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _LARGEST = 2**53
+_STATE_TIMES = (
+    "retrieved_on",
+    "retrieved_utc",
+    "retrieved_2nd_on",
+    "updated_on",
+    "updated_utc",
+    "edited",
+    "created_utc",
+    "created",
+)
+"""Where Reddit (``edited``, ``created_utc``) and archives say since when an object has been as it is."""
 
 
 class MalformedDocument(ValueError):
@@ -67,6 +79,10 @@ class Document:
     subreddit_hot_posts: int | None
     author_karma: int | None
     matched_keywords: tuple[str, ...] = ()
+    author_left: bool = False
+    """Its author's account is deleted: nobody is there to be answered, so that it is never a lead."""
+    state_at: datetime | None = None
+    """Since when it has been as it is here, at the earliest: of two states of a document the later one counts."""
 
     @property
     def own_text(self) -> str:
@@ -99,6 +115,7 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
     title = clean(thing.get("title") if kind == "post" else thing.get("link_title"), MAX_TITLE_CHARACTERS)
     body = clean(thing.get("selftext") if kind == "post" else thing.get("body"), MAX_BODY_CHARACTERS)
     author = clean(thing.get("author"), 64)
+    created_at = read_time(thing.get("created_utc")) or read_time(thing.get("created"))
     return Document(
         reddit_id=reddit_id,
         kind=kind,
@@ -111,7 +128,7 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
         body="" if is_placeholder(body) else body,
         url=_url(thing.get("permalink"), reddit_id, _match(_FULLNAME, thing.get("link_id"))),
         post_id=reddit_id if kind == "post" else _match(_FULLNAME, thing.get("link_id")),
-        created_at=_time(thing.get("created_utc")),
+        created_at=created_at,
         score=_integer(thing.get("score")),
         upvote_ratio=_share(thing.get("upvote_ratio")),
         over_18=over_18 if isinstance(over_18 := thing.get("over_18"), bool) else None,
@@ -119,6 +136,8 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
         subreddit_subscribers=_integer(thing.get("subreddit_subscribers")),
         subreddit_hot_posts=_integer(thing.get("subreddit_hot_posts")),
         author_karma=_integer(thing.get("author_karma")) if author and not is_placeholder(author) else None,
+        author_left=is_placeholder(author),
+        state_at=state_time(thing),
     )
 
 
@@ -137,26 +156,50 @@ def _own_text(kind: str, title: str, body: str) -> str:
     return body if kind == "comment" else document_text(title, body)
 
 
+def state_time(thing: Mapping[str, object]) -> datetime | None:
+    """When the state that a Reddit object shows was seen or made: fetched, edited or posted, whichever is latest."""
+    meta = thing.get("_meta")
+    noted: Mapping[str, object] = cast("Mapping[str, object]", meta) if isinstance(meta, Mapping) else {}
+    told = [thing.get(name) for name in _STATE_TIMES] + [noted.get(name) for name in _STATE_TIMES]
+    return max((moment for value in told if (moment := read_time(value)) is not None), default=None)
+
+
+def is_older(state_at: datetime | None, other: datetime | None) -> bool:
+    """Whether a state is known to be older than another; of two that do not say, the one that was met last counts."""
+    return state_at is not None and other is not None and state_at < other
+
+
 def merge_repeats(documents: Sequence[Document]) -> list[Document]:
-    """``documents`` with each id once: as it was met first, with the matched keywords of all."""
+    """``documents`` with each id once, in its newest state; the same text has the matched keywords of all."""
     merged: dict[str, Document] = {}
     for document in documents:
-        first = merged.setdefault(document.reddit_id, document)
-        united = dict.fromkeys((*first.matched_keywords, *document.matched_keywords))
-        merged[document.reddit_id] = replace(first, matched_keywords=tuple(united))
+        known = merged.get(document.reddit_id)
+        if known is None:
+            merged[document.reddit_id] = document
+            continue
+        newest = known if is_older(document.state_at, known.state_at) else document
+        if known.text_hash == document.text_hash:
+            united = dict.fromkeys((*known.matched_keywords, *document.matched_keywords))
+            newest = replace(newest, matched_keywords=tuple(united))
+        merged[document.reddit_id] = newest
     return list(merged.values())
 
 
-def _fullname(thing: Mapping[str, object]) -> str:
+def fullname_of(thing: Mapping[str, object]) -> str | None:
+    """The fullname of a post or comment; None where an object has none."""
     name = _match(_FULLNAME, thing.get("name"))
-    if name:
+    if name or _match(_OTHER_FULLNAME, thing.get("name")):
         return name
     prefix = "t1_" if "body" in thing and "title" not in thing else "t3_"
     number = thing.get("id")
-    name = _match(_FULLNAME, f"{prefix}{number}") if isinstance(number, str) else None
-    if name:
-        return name
-    raise MalformedDocument("no usable id or name")
+    return _match(_FULLNAME, f"{prefix}{number}") if isinstance(number, str) else None
+
+
+def _fullname(thing: Mapping[str, object]) -> str:
+    name = fullname_of(thing)
+    if name is None:
+        raise MalformedDocument("no usable id or name")
+    return name
 
 
 def _match(pattern: re.Pattern[str], value: object) -> str | None:
@@ -183,9 +226,24 @@ def _share(value: object) -> float | None:
     return number if number is not None and 0 <= number <= 1 else None
 
 
-def _time(value: object) -> datetime | None:
+def read_time(value: object) -> datetime | None:
+    """A moment since Reddit's beginning: in seconds, in milliseconds, or as ISO text (UTC where it names no zone)."""
     number = _number(value)
-    return datetime.fromtimestamp(number, UTC) if number is not None and _EARLIEST <= number < _LATEST else None
+    if number is None:
+        return _iso_time(value) if isinstance(value, str) else None
+    for seconds in (number, number / 1_000, number / 1_000_000):
+        if _EARLIEST <= seconds < _LATEST:
+            return datetime.fromtimestamp(seconds, UTC)
+    return None
+
+
+def _iso_time(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.strip()[:40].removesuffix(" UTC"))
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if _EARLIEST <= moment.timestamp() < _LATEST else None
 
 
 def short_url(reddit_id: str, url: str) -> str:

@@ -114,5 +114,9 @@ class EmbeddingFailed(LeadAssetsError):
     """Texts could not be embedded."""
 
 
+class ReadingFailed(LeadAssetsError):
+    """Not one of a run's candidates could be read; what came is stored."""
+
+
 class ExtractionFailed(LeadAssetsError):
     """One document could not be read by the extractor."""

@@ -43,6 +43,8 @@ DOCUMENT: Mapping[str, Column] = {
     "subreddit_hot_posts": Column("integer", "posts in the subreddit's hot listing"),
     "author_karma": Column("integer", "link plus comment karma; may be negative"),
     "matched_keywords": Column("texts", "the campaign's keywords that occur in it"),
+    "author_left": Column("flag", "its author's account is deleted, so that it is never a lead"),
+    "state_at": Column("time", "since when it has been as it is here, at the earliest; NaT where unknown"),
     "text_hash": Column("text", "SHA-256 of the text that is indexed, embedded and read"),
 }
 """A document as it is crawled and stored."""

@@ -45,7 +45,7 @@ def parse_prices(text: str) -> dict[str, Price]:
     try:
         given = json.loads(text)
         prices = {str(model): Price(*(float(part) for part in pair)) for model, pair in given.items()}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ValueError(wrong) from None
     if not all(0 <= amount < float("inf") for price in prices.values() for amount in (price.input, price.output)):
         raise ValueError(wrong)

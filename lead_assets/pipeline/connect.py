@@ -16,6 +16,7 @@ from lead_assets.domain.errors import SettingInvalid, SourceNotFound
 from lead_assets.domain.prices import price_of
 from lead_assets.domain.settings import Layer, Settings, resolve
 from lead_assets.pipeline.run_context import RunContext
+from lead_assets.storage.corpus import read_states
 from lead_assets.storage.crawl_state import CrawlState
 from lead_assets.storage.database import Database
 from lead_assets.storage.extractions import has_read_by
@@ -78,7 +79,9 @@ def open_source(context: RunContext, database: Database, on_message: OnMessage) 
         from lead_assets.sources.archive import ArchiveSource
 
         assert context.archive is not None
-        return ArchiveSource(context.archive)
+        with database.connect() as connection:
+            stored = read_states(connection, context.campaign.id)
+        return ArchiveSource(context.archive, stored=stored)
     state = CrawlState(database.engine, context.campaign.id, digest, settings.reddit_dedup_ttl_seconds)
     if context.source == "arctic_shift":
         from lead_assets.sources.arctic_shift import ArcticShiftSource

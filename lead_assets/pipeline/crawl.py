@@ -23,11 +23,18 @@ from lead_assets.domain.gate_catalog import (
     rejection_frame,
 )
 from lead_assets.domain.gates import GateOutcomes, GateStats, apply_gates, join_outcomes, offenders
+from lead_assets.domain.scoring import document_text, text_hash
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.step import GateReport, Step, StepContext, StepReport
 from lead_assets.pipeline.timing import Phases
 from lead_assets.sources.base import Batch, Source
-from lead_assets.storage.corpus import read_kept_by_run, read_sightings, unite_keywords, write_judged
+from lead_assets.storage.corpus import (
+    read_kept_by_run,
+    read_sightings,
+    read_texts_of,
+    unite_keywords,
+    write_judged,
+)
 from lead_assets.storage.crawl_state import write_progress
 from lead_assets.storage.database import CampaignSession
 from lead_assets.storage.deletions import purge_deleted, read_deleted, remember_deleted
@@ -54,6 +61,25 @@ def run(context: StepContext) -> StepReport:
 STEP = Step("crawled_documents", "crawl", run)
 
 
+def _beside_stored(
+    frame: pd.DataFrame, stored: pd.DataFrame
+) -> tuple[pd.DataFrame, "pd.Series[bool]", "pd.Series[bool]"]:
+    """``frame`` with the titles that are stored of comments that come without one; and which of its texts differ from
+    what is stored, and which are older."""
+    beside = frame[["reddit_id"]].merge(stored, on="reddit_id", how="left").set_axis(frame.index)
+    is_untitled = (frame["kind"] == "comment") & (frame["title"] == "") & (beside["stored_title"].fillna("") != "")
+    if is_untitled.any():
+        titles = frame["title"].mask(is_untitled, beside["stored_title"])
+        hashes = [text_hash(document_text(title, body)) for title, body in zip(titles, frame["body"], strict=True)]
+        frame = frame.assign(
+            title=titles, text_hash=frame["text_hash"].mask(is_untitled, pd.Series(hashes, frame.index))
+        )
+    stored_at = pd.to_datetime(beside["stored_state_at"], utc=True)
+    is_older = (frame["state_at"] < stored_at).fillna(False).astype(bool)
+    is_changed = beside["stored_hash"].notna() & (beside["stored_hash"] != frame["text_hash"]) & ~is_older
+    return frame, is_changed, is_older
+
+
 @dataclass
 class Crawl:
     """One crawl: what it works by, and what it has counted so far."""
@@ -69,6 +95,7 @@ class Crawl:
     repeated: int = 0
     postponed: int = 0
     withheld: int = 0
+    outdated: int = 0
     purged: set[str] = field(default_factory=set)
     last_failure: LookUpFailed | None = None
     _unfinished: set[str] = field(default_factory=set)
@@ -88,7 +115,9 @@ class Crawl:
         merged = merge_repeats(batch.documents)
         self.repeated += len(batch.documents) - len(merged)
         with self.phases.measured("ledger"), self.session.transaction() as connection:
-            frame = self._beside_ledger(connection, to_frame(self._allowed(connection, merged)), batch.refreshed)
+            frame = self._beside_ledger(
+                connection, to_frame(self._allowed(connection, merged, batch.gone)), batch.refreshed
+            )
         try:
             with self.phases.measured("look_up_and_judge"):
                 frame, outcomes = self._judge(frame)
@@ -109,27 +138,34 @@ class Crawl:
         with self.phases.measured("purge"), self.session.transaction() as connection:
             self.purged |= purge_deleted(connection, self.session.campaign_id).reddit_ids
 
-    def _allowed(self, connection: sa.Connection, documents: Sequence[Document]) -> list[Document]:
+    def _allowed(self, connection: sa.Connection, documents: Sequence[Document], gone: Sequence[str]) -> list[Document]:
         """``documents`` without those that were deleted on Reddit, wherever they come from now."""
-        deleted = read_deleted(connection, [document.reddit_id for document in documents])
-        self.withheld += len(deleted)
+        deleted = read_deleted(connection, [document.reddit_id for document in documents]) | set(gone)
+        self.withheld += sum(document.reddit_id in deleted for document in documents)
         return [document for document in documents if document.reddit_id not in deleted]
 
     def _beside_ledger(self, connection: sa.Connection, frame: pd.DataFrame, refreshed: bool) -> pd.DataFrame:
-        """``frame`` with the age of each document's sighting, without documents that this run has met before."""
-        ledger = read_sightings(connection, self.session.campaign_id, frame["reddit_id"].tolist())
+        """``frame`` with the age of each document's sighting, without what this run or a newer state has settled.
+
+        A text that differs from the stored one is judged anew, whatever the ledger knows.
+        """
+        campaign_id = self.session.campaign_id
+        frame, is_changed, is_older = _beside_stored(
+            frame, read_texts_of(connection, campaign_id, list(frame["reddit_id"]))
+        )
+        self.outdated += int(is_older.sum())
+        ledger = read_sightings(connection, campaign_id, frame["reddit_id"].tolist())
         again = set(ledger.loc[ledger["run_id"] == self.run_id, "reddit_id"])
-        repeats = frame[frame["reddit_id"].isin(again)]
+        is_repeat = frame["reddit_id"].isin(again) & ~is_changed & ~is_older
+        repeats = frame[is_repeat]
         unite_keywords(
-            connection,
-            self.session.campaign_id,
-            dict(zip(repeats["reddit_id"], repeats["matched_keywords"], strict=True)),
+            connection, campaign_id, dict(zip(repeats["reddit_id"], repeats["matched_keywords"], strict=True))
         )
         self.repeated += len(repeats)
         known = ledger[ledger["gate_digest"] == ("" if refreshed else self.digest)]
-        frame = frame[~frame["reddit_id"].isin(again)].reset_index(drop=True)
-        ages = frame["reddit_id"].map(known.set_index("reddit_id")["age_seconds"]).astype("float64")
-        return frame.assign(sighting_age_seconds=ages, judged_as_of=pd.Timestamp(self.judged_as_of))
+        ages = frame["reddit_id"].map(known.set_index("reddit_id")["age_seconds"]).astype("float64").mask(is_changed)
+        frame = frame.assign(sighting_age_seconds=ages, judged_as_of=pd.Timestamp(self.judged_as_of))
+        return frame[~is_repeat & ~is_older].reset_index(drop=True)
 
     def _judge(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, GateOutcomes]:
         """Cheap gates first; look-ups only for what they kept. Returns the frame with the facts that were found."""
@@ -159,7 +195,7 @@ class Crawl:
             rejection_rows=to_rows(judged_rejected),
             gate_digest=self.digest,
             run_id=self.run_id,
-            refreshed=batch.refreshed,
+            anew=set(frame.loc[frame["sighting_age_seconds"].isna(), "reddit_id"]),
         )
         done = [entry for entry in batch.progress if entry.key not in self._unfinished]
         write_progress(connection, self.session.campaign_id, done)
@@ -171,7 +207,8 @@ class Crawl:
     def counts(self) -> dict[str, int]:
         """What this run did.
 
-        matched = met + repeated + postponed + withheld, met = duplicates + judged = duplicates + kept + rejected.
+        matched = met + repeated + outdated + postponed + withheld,
+        met = duplicates + judged = duplicates + kept + rejected.
         """
         met, duplicates = self.stats[DEDUPLICATION.name].evaluated, self.stats[DEDUPLICATION.name].rejected
         source = self.source.counts
@@ -179,8 +216,10 @@ class Crawl:
             "records_read": source.read,
             "records_malformed": source.malformed,
             "records_deleted": source.deleted,
+            **{f"records_{kind}": count for kind, count in source.automated.items()},
             "matched": source.matched,
             "repeated": self.repeated,
+            "outdated": self.outdated + source.outdated,
             "postponed": self.postponed,
             "withheld": self.withheld,
             "met": met,
@@ -214,8 +253,14 @@ def _take_all(context: StepContext, crawl: Crawl, log: RejectionLog) -> list[dic
     if crawl.last_failure and not crawl.stats[DEDUPLICATION.name].evaluated:
         raise crawl.last_failure
     source = crawl.source.counts
+    if crawl.run.archive and not source.read:
+        raise SourceFailed(f"{crawl.run.archive} is empty. Give a file of Reddit posts or comments.")
     if source.malformed and source.malformed == source.read:
-        fix = "Give an .ndjson or .zst file of Reddit posts or comments" if crawl.run.archive else "Run again later"
+        fix = (
+            "Give a file of Reddit posts or comments in JSON, plain or compressed with zstd"
+            if crawl.run.archive
+            else "Run again later"
+        )
         raise SourceFailed(
             f"Not one of the {source.read} records of {crawl.run.archive or crawl.run.source} is a Reddit object "
             f"({source.malformed_examples[0]}). {fix}."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lead_assets.domain.errors import ExtractionFailed
+from lead_assets.domain.errors import ExtractionFailed, ReadingFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
 from lead_assets.domain.frames import to_rows
 from lead_assets.models.protocols import Extractor, Outcome
@@ -43,6 +43,7 @@ def run(context: StepContext) -> StepReport:
             by = ORDERED_BY[context.run.settings.relevance]
             reader = CandidateReader(session, extractor, context.run_id, group, by)
             done = reader.read(context.run.campaign.product, context.progress.at)
+        _require_one_answer(done, extractor)
         with session.transaction() as connection:
             stored = count_extractions(connection, context.campaign_id)
         return StepReport(
@@ -55,11 +56,34 @@ def run(context: StepContext) -> StepReport:
                 "stale_total": stored.stale,
                 **extractor.metadata(),
             },
-            warnings=[_postponed(done)] if done.postponed else (),
+            warnings=_warnings(done),
         )
 
 
 STEP = Step("extracted_leads", "llm", run)
+
+
+def _require_one_answer(done: "ExtractionStats", extractor: Extractor) -> None:
+    """Not one usable answer is no result.
+
+    Raises:
+        ReadingFailed: every reading of the run failed.
+    """
+    if done.failed and not done.extracted:
+        raise ReadingFailed(
+            f"None of the {done.failed} candidates that {extractor.model} was given could be read; the column error of "
+            "the table extractions says why. Run again when that is mended."
+        )
+
+
+def _warnings(done: "ExtractionStats") -> list[str]:
+    said = [_postponed(done)] if done.postponed else []
+    if done.failed > done.extracted:
+        said.append(
+            f"{done.failed} of {done.failed + done.extracted} readings failed; the column error of the table "
+            "extractions says why. The next run tries them again."
+        )
+    return said
 
 
 def _postponed(done: "ExtractionStats") -> str:

@@ -16,6 +16,9 @@ from lead_assets.files import write_whole
 DATABASE = "lead_assets"
 ROLE = "lead_assets"
 HOST = "127.0.0.1"
+AUTHENTICATION = "require_auth=scram-sha-256"
+"""libpq then proves that it knows the password without sending it, and the server has to prove the same: whoever else
+listens on the recorded port learns nothing."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,26 @@ def coordinates(state: State) -> Servers:
 
 def database_url(record: Record) -> str:
     """The connection URL of the recorded PostgreSQL."""
-    return f"postgresql://{ROLE}:{quote(record.secret, safe='')}@{HOST}:{record.port}/{DATABASE}"
+    return f"postgresql://{ROLE}:{quote(record.secret, safe='')}@{HOST}:{record.port}/{DATABASE}?{AUTHENTICATION}"
+
+
+def is_running(home: Path, name: str) -> bool:
+    """Whether the recorded process of the server called ``name`` lives: its port is nobody else's then.
+
+    Raises:
+        LocalServerFailed: `servers.json` is broken.
+    """
+    import psutil  # only where a server is our own: commands that need none start faster without it
+
+    state = load(home.resolve())
+    record = state.record(name) if state else None
+    if record is None or record.pid is None or record.started is None:
+        return False
+    try:
+        # Whole seconds of tolerance: the creation time is counted from the boot time, which the clock's setting moves.
+        return abs(psutil.Process(record.pid).create_time() - record.started) < 3
+    except psutil.Error:
+        return False
 
 
 def read_servers(home: Path) -> Servers | None:

@@ -95,7 +95,7 @@ def bring_up(server: Server, record: Record, save: Callable[[Record], None], say
             return reused
         say(f"{server.title} (process {process.pid}) does not answer and is started again.")
     stop(server, process)
-    record = replace(record, pid=None, started=None)
+    record = _with_new_secret_where_taken(replace(record, pid=None, started=None), say, server.title)
     save(record)
     record = server.prepare(record, say)
     save(record)
@@ -291,6 +291,14 @@ def _reap() -> None:
     for pid, child in list(_children.items()):
         if child.poll() is not None:
             _children.pop(pid, None)
+
+
+def _with_new_secret_where_taken(record: Record, say: Say, title: str) -> Record:
+    """``record`` as it is, unless a stranger listens on its port, who may have been sent the secret meanwhile."""
+    if not record.port or _is_free(record.port):
+        return record
+    say(f"{title}: port {record.port} is taken by another program; a new one and a new secret are chosen.")
+    return replace(Record(), peering_port=record.peering_port)
 
 
 def _with_free_ports(record: Record, say: Say, title: str) -> Record:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from lead_assets.domain.automation import AUTOMATIONS, Automation
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document
 from lead_assets.domain.progress import Progress, QueryProgress, StoredDocument, SubredditFacts, UnreadTree
@@ -18,6 +19,7 @@ MAX_EXAMPLES = 10
 class SourceCounts:
     """What a source met on the way; whatever it did not hand on is counted here.
 
+    ``outdated`` are older states of what was met in a newer one; ``automated`` counts what no person wrote, by kind.
     ``requests`` are all that were sent, ``retries`` those of them that repeated a failed one, ``waited_seconds`` the
     time spent waiting for the request budget or for a server that failed.
     """
@@ -25,12 +27,18 @@ class SourceCounts:
     read: int = 0
     malformed: int = 0
     deleted: int = 0
+    outdated: int = 0
     matched: int = 0
     requests: int = 0
     retries: int = 0
     waited_seconds: float = 0.0
+    automated: dict[Automation, int] = field(default_factory=lambda: dict.fromkeys(AUTOMATIONS, 0))
     malformed_examples: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def add_automation(self, kind: Automation) -> None:
+        """Count one thing that no person wrote."""
+        self.automated[kind] += 1
 
     def add_malformed(self, where: str, why: str) -> None:
         """Count one malformed record and remember the first few."""

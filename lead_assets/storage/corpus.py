@@ -1,6 +1,7 @@
 """Crawled documents, the ledger of sightings, and rejections: what a crawl writes, always together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 import pandas as pd
 import sqlalchemy as sa
@@ -43,6 +44,33 @@ def read_sightings(connection: sa.Connection, campaign_id: str, reddit_ids: Sequ
     return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
 
 
+def read_states(connection: sa.Connection, campaign_id: str) -> dict[str, datetime | None]:
+    """All that a campaign has met, by fullname, and since when it is as it is stored; None where unknown."""
+    query = (
+        sa.select(sightings.c.reddit_id, documents.c.state_at)
+        .outerjoin(
+            documents,
+            (documents.c.campaign_id == sightings.c.campaign_id) & (documents.c.reddit_id == sightings.c.reddit_id),
+        )
+        .where(sightings.c.campaign_id == campaign_id)
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def read_texts_of(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+    """Of stored documents ``reddit_id, stored_title, stored_hash, stored_state_at``; a title only of comments."""
+    query = sa.select(
+        documents.c.reddit_id,
+        sa.case((documents.c.kind == "comment", documents.c.title), else_="").label("stored_title"),
+        documents.c.text_hash.label("stored_hash"),
+        documents.c.state_at.label("stored_state_at"),
+    ).where(
+        documents.c.campaign_id == campaign_id,
+        documents.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text))),
+    )
+    return read_frame(connection, query)
+
+
 def write_judged(
     connection: sa.Connection,
     campaign_id: str,
@@ -52,12 +80,12 @@ def write_judged(
     rejection_rows: Sequence[Row],
     gate_digest: str,
     run_id: str,
-    refreshed: bool = False,
+    anew: Collection[str] = (),
 ) -> None:
     """Write one batch after it met the metadata gates: documents, rejections and sightings.
 
     ``kept`` and ``rejected`` are rows of ``documents``; a rejected document that is stored already is updated, a new
-    one is not stored. ``rejection_rows`` are rows of ``rejections``. ``refreshed`` documents were judged again on
+    one is not stored. ``rejection_rows`` are rows of ``rejections``. ``anew`` are those that were judged again on
     purpose, so that the ledger before this run is no measure for them.
     """
     upsert(connection, documents, kept, touch="updated_at")
@@ -65,7 +93,7 @@ def write_judged(
     upsert(connection, rejections, rejection_rows, touch="rejected_at")
     forget_rejections(connection, campaign_id, [row["reddit_id"] for row in kept], stage=CRAWL)
     judged = [row["reddit_id"] for row in (*kept, *rejected)]
-    _write_sightings(connection, campaign_id, judged, gate_digest, run_id, refreshed)
+    _write_sightings(connection, campaign_id, judged, gate_digest, run_id, anew)
 
 
 def _write_sightings(
@@ -74,7 +102,7 @@ def _write_sightings(
     reddit_ids: Sequence[str],
     gate_digest: str,
     run_id: str,
-    refreshed: bool,
+    anew: Collection[str],
 ) -> None:
     connection.execute(
         sa.text(
@@ -82,7 +110,8 @@ def _write_sightings(
             "SELECT :campaign, unnest(CAST(:ids AS text[])), now(), :digest, :run "
             "ON CONFLICT (campaign_id, reddit_id) DO UPDATE SET "
             "previous_seen_at = sightings.seen_at, "
-            "previous_gate_digest = CASE WHEN :refreshed THEN NULL ELSE sightings.gate_digest END, "
+            "previous_gate_digest = "
+            "CASE WHEN sightings.reddit_id = ANY(CAST(:anew AS text[])) THEN NULL ELSE sightings.gate_digest END, "
             "seen_at = now(), gate_digest = EXCLUDED.gate_digest, run_id = EXCLUDED.run_id"
         ),
         {
@@ -90,7 +119,7 @@ def _write_sightings(
             "ids": list(reddit_ids),
             "digest": gate_digest,
             "run": run_id,
-            "refreshed": refreshed,
+            "anew": sorted(anew),
         },
     )
 

@@ -1,6 +1,7 @@
 """Rejections in CSV files: one of each campaign and run."""
 
 import csv
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import TextIOWrapper
@@ -31,14 +32,23 @@ REJECTION_COLUMNS = (
 )
 
 
+_START_LOOKED_AT = 50
+
+
 def safe_cell(value: object) -> object:
     """``value`` for a CSV cell: text that a spreadsheet would take for a formula gets an apostrophe before it.
 
     Source: OWASP, CSV Injection.
     """
-    if isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)):
+    if isinstance(value, str) and (value.startswith(_FORMULA) or _visible_start(value).startswith(_FORMULA)):
         return "'" + value
     return value
+
+
+def _visible_start(text: str) -> str:
+    """Where a text visibly begins, full-width characters as the plain ones that some spreadsheets read them as."""
+    start = unicodedata.normalize("NFKC", text.lstrip()[:_START_LOOKED_AT])
+    return "".join(each for each in start if unicodedata.category(each) not in ("Cf", "Cc")).lstrip()
 
 
 class _GivenUp(Exception):

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import UserDefinedType
 
 SCHEMA = "lead_assets"
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration, known without importing Alembic; a test compares the two."""
 VERSION_TABLE = "alembic_version"
 metadata = sa.MetaData(schema=SCHEMA)
@@ -72,6 +72,8 @@ documents = sa.Table(
     sa.Column("run_id", sa.Text, nullable=False),
     _time("crawled_at", default=True),
     _time("updated_at", default=True),
+    sa.Column("author_left", sa.Boolean, nullable=False, server_default=sa.false()),
+    _time("state_at"),
     sa.Index("documents_text_hash", "text_hash"),
     sa.Index("documents_run", "campaign_id", "run_id"),
     sa.Index("documents_reddit_id", "reddit_id"),

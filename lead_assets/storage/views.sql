@@ -4,9 +4,9 @@ DROP VIEW IF EXISTS lead_assets.lead_states, lead_assets.lead_decisions, lead_as
     lead_assets.campaign_stats, lead_assets.qualified_leads, lead_assets.current_extractions, lead_assets.current_candidates;
 
 -- Candidates that were ranked on the text that is stored now. `is_readable`: the extractor reads it, because it is kept
--- and no repost of another.
+-- and no repost of another, and its author is still there to be answered.
 CREATE VIEW lead_assets.current_candidates AS
-SELECT candidates.*, candidates.kept AND candidates.duplicate_of IS NULL AS is_readable
+SELECT candidates.*, candidates.kept AND candidates.duplicate_of IS NULL AND NOT documents.author_left AS is_readable
 FROM lead_assets.candidates
 JOIN lead_assets.documents USING (campaign_id, reddit_id)
 WHERE candidates.text_hash = documents.text_hash;

@@ -442,3 +442,26 @@ def test_an_interrupted_run_stores_every_answer_that_was_under_way(world: World,
 
     stored = world.value("SELECT count(*) FROM lead_assets.extractions WHERE status = 'ok'")
     assert 4 <= stored == server.requests[CHAT] < 10
+
+
+def test_a_run_of_which_no_reading_succeeds_fails_and_says_so(world: World, server: StandIn) -> None:
+    world.campaign()
+    world.archive(*(asking(number) for number in range(3)))
+    server.fail(CHAT, faults.said("no JSON at all").at(times=None))
+
+    told = failure(world.run(ok=False))
+
+    assert "None of the 3 candidates" in told
+    assert world.value("SELECT count(*) FROM lead_assets.extractions WHERE status = 'failed'") == 3
+
+
+def test_a_run_of_which_most_readings_fail_warns(world: World, server: StandIn) -> None:
+    world.campaign()
+    world.archive(*(asking(number) for number in range(3)))
+    server.fail(CHAT, faults.said("no JSON at all").at(times=None, when=lambda body: not in_chat("shop 1")(body)))
+
+    result = world.run()
+
+    check = checks(result)["extractions_grounded"]
+    assert (check.passed, check.severity.value) == (False, "WARN")
+    assert "2 of 3" in (check.description or "")

@@ -501,3 +501,19 @@ def test_a_changed_file_is_read_anew_and_an_unchanged_one_is_not(tmp_path: Path)
     assert [file.error is None for file in list_campaigns(tmp_path)] == [True, False]
     path.unlink()
     assert [file.error for file in list_campaigns(tmp_path)] == [None]
+
+
+def test_a_fifo_and_a_price_list_of_hostile_depth_break_only_themselves(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    deep = "[" * 100_000
+    for name, settings in (
+        ("good", "{}"),
+        ("deep", f"{{MODEL_PRICES: '{deep}'}}"),
+        ("digits", "{MODEL_PRICES: '[[9e999]]'}"),
+    ):
+        (tmp_path / f"{name}.yaml").write_text(f"name: x\nproduct: y\nkeywords: [z]\nsettings: {settings}\n")
+
+    found = {file.id: file.error for file in list_campaigns(tmp_path)}
+
+    assert found["good"] is None
+    assert all(found[name] for name in ("pipe", "deep", "digits"))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from lead_assets.domain.automation import automation_of
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.removal import is_gone
@@ -37,6 +38,9 @@ class Matcher:
         wanted = self._campaign.wants(document)
         keywords = self._campaign.keywords_in(document) if wanted else ()
         if not keywords:
+            return None
+        if (automation := automation_of(thing)) is not None:
+            self._counts.add_automation(automation)
             return None
         self._counts.matched += 1
         return replace(document, matched_keywords=keywords)

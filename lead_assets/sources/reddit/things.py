@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from lead_assets.domain.automation import automation_of
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import Document, MalformedDocument, from_reddit
 from lead_assets.domain.removal import is_gone
@@ -112,7 +113,11 @@ def matching(things: Sequence[Thing], campaign: Campaign, counts: SourceCounts) 
         if document is None or not campaign.wants(document):
             continue
         keywords = campaign.keywords_in(document)
-        if keywords:
+        if not keywords:
+            continue
+        if (automation := automation_of(thing)) is not None:
+            counts.add_automation(automation)
+        else:
             counts.matched += 1
             yield thing, replace(document, matched_keywords=keywords)
 
@@ -123,7 +128,7 @@ def to_document(thing: Thing, counts: SourceCounts) -> Document | None:
         counts.deleted += 1
         return None
     try:
-        return from_reddit(thing, "reddit")
+        return replace(from_reddit(thing, "reddit"), state_at=datetime.now(UTC))
     except MalformedDocument as error:
         counts.add_malformed(f"record {counts.read}", str(error))
         return None

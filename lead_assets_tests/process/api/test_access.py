@@ -8,9 +8,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from lead_assets.api.access import is_loopback
 from lead_assets.api.tokens import find_token, new_token
 from lead_assets.cli.serving import WithoutQuery
+from lead_assets.domain.own_pages import is_loopback
 from lead_assets.storage.api_tokens import StoredToken
 from lead_assets_tests.process.api.conftest import Installation, serving
 

@@ -97,6 +97,7 @@ def test_a_post_becomes_a_document() -> None:
         subreddit_subscribers=1_500_000,
         subreddit_hot_posts=75,
         author_karma=321,
+        state_at=datetime.fromtimestamp(1_780_000_000, UTC),
     )
 
 
@@ -130,7 +131,7 @@ def test_the_id_follows_from_the_name() -> None:
     assert post(id="other").reddit_id == "t3_1abc2d"
 
 
-@pytest.mark.parametrize("name", [..., None, "", "1abc2d", "t3_", "t3_UPPER", "t5_2qh33", "t3_a b", "t3_a\n", 7, []])
+@pytest.mark.parametrize("name", [..., None, "", "1abc2d", "t3_", "t3_UPPER", "t3_a b", "t3_a\n", 7, []])
 def test_without_a_usable_name_the_id_follows_from_id_and_shape(name: Any) -> None:
     assert post(name=name).reddit_id == "t3_1abc2d"
     assert comment(name=name).reddit_id == "t1_n0abcd"
@@ -176,6 +177,8 @@ def test_a_field_of_a_post_that_is_null_or_missing_is_unknown_and_the_others_sta
         changed = {name: "https://www.reddit.com/comments/1abc2d/"}
     if field == "author":
         changed["author_karma"] = None
+    if field == "created_utc":
+        changed["state_at"] = None
 
     assert document == replace(known, **changed)
 
@@ -259,7 +262,7 @@ def test_a_date_is_seconds_as_number_or_text(seconds: Any) -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        *(None, True, "2026-05-28", "", 0, -1, 1_104_537_599, 4_102_444_800, 1_780_000_000_000, 10**30),
+        *(None, True, "2026-05", "28 May", "", 0, -1, 1_104_537_599, 4_102_444_800, 10**14, 10**30),
         *(math.nan, math.inf, -math.inf, "NaN", "inf", [], {}),
         pytest.param(10**400, id="401 digits"),
     ],
@@ -396,10 +399,35 @@ def matched(document: Document, *keywords: str) -> Document:
     return replace(document, matched_keywords=keywords)
 
 
-def test_repeats_are_merged_into_the_first_one_with_the_keywords_of_all() -> None:
+@pytest.mark.parametrize("moment", [1_300_000_000_000, "1300000000000", 1_300_000_000_000_000])
+def test_a_date_in_smaller_units_is_read(moment: Any) -> None:
+    assert post(created_utc=moment).created_at == datetime.fromtimestamp(1_300_000_000, UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["2011-03-01T10:00:00Z", "2011-03-01 10:00:00", "2011-03-01T12:00:00+02:00", "2011-03-01 10:00:00 UTC"]
+)
+def test_a_date_as_iso_text_is_read(text: str) -> None:
+    assert post(created_utc=text).created_at == datetime(2011, 3, 1, 10, tzinfo=UTC)
+
+
+def test_what_is_neither_post_nor_comment_is_no_document() -> None:
+    with pytest.raises(MalformedDocument):
+        post(name="t5_2qh33")
+
+
+def test_the_newest_state_counts_by_the_times_that_are_told_else_by_order() -> None:
+    edited = matched(post(selftext="New text.", edited=1_780_009_999), "crm")
+    before = matched(post(), "crm", "bakery")
+
+    assert merge_repeats([edited, before]) == merge_repeats([before, edited]) == [edited]
+    assert merge_repeats([before, matched(post(selftext="Another."), "cake")])[0].body == "Another."
+
+
+def test_repeats_are_merged_into_the_newest_one_with_the_keywords_of_all() -> None:
     first, last = matched(post(score=1), "crm", "bakery"), matched(post(score=9), "crm", "cake")
 
-    assert merge_repeats([first, last]) == [matched(post(score=1), "crm", "bakery", "cake")]
+    assert merge_repeats([first, last]) == [matched(post(score=9), "crm", "bakery", "cake")]
 
 
 def test_three_repeats_with_others_between_become_one() -> None:
@@ -408,7 +436,7 @@ def test_three_repeats_with_others_between_become_one() -> None:
 
     merged = merge_repeats([repeats[0], other, repeats[1], repeats[2]])
 
-    assert merged == [matched(post(score=0), "k0", "k1", "k2"), other]
+    assert merged == [matched(post(score=2), "k0", "k1", "k2"), other]
 
 
 def test_a_post_and_a_comment_of_one_number_are_two_documents() -> None:

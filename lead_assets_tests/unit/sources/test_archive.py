@@ -342,7 +342,7 @@ def test_a_record_that_matches_nothing_is_read_and_not_handed_on(crawl: Callable
     crawled = crawl([post(1, "Nothing"), post(2, "scrm"), {"id": "x"}, post(3, None, selftext=7)])
 
     assert crawled.ids == []
-    assert (crawled.counts.read, crawled.counts.matched, crawled.counts.malformed) == (4, 0, 0)
+    assert (crawled.counts.read, crawled.counts.matched, crawled.counts.malformed) == (4, 0, 1)
 
 
 def test_a_comment_matches_by_its_own_text_alone(crawl: Callable[..., Crawled]) -> None:
@@ -531,3 +531,141 @@ def test_the_facts_of_an_archive_are_all_there_are(tmp_path: Path) -> None:
 
     assert ArchiveSource(path).look_up_subreddits(frame) is frame
     assert ArchiveSource(path).look_up_authors(frame) is frame
+
+
+# --- shapes of files -------------------------------------------------------------------------------------------------
+
+
+def wrapped(thing: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "t1" if "body" in thing else "t3", "data": thing}
+
+
+def listing(*things: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "Listing", "data": {"after": None, "children": [wrapped(thing) for thing in things]}}
+
+
+THINGS = [post(1), comment(2), post(3)]
+SHAPES: dict[str, Any] = {
+    "an array on one line": json.dumps(THINGS),
+    "an array, a record a line": "[\n" + ",\n".join(json.dumps(thing) for thing in THINGS) + "\n]\n",
+    "a pretty array": json.dumps(THINGS, indent=2),
+    "pretty objects one after the other": "\n".join(json.dumps(thing, indent=4) for thing in THINGS),
+    "objects without anything between them": "".join(json.dumps(thing) for thing in THINGS),
+    "old Macs' line ends": "\r".join(json.dumps(thing) for thing in THINGS),
+    "wrapped things a line": "\n".join(json.dumps(wrapped(thing)) for thing in THINGS),
+    "a listing": json.dumps(listing(*THINGS)),
+    "a pretty listing": json.dumps(listing(*THINGS), indent=2),
+    "listings a line": "\n".join(json.dumps(listing(thing)) for thing in THINGS),
+    "data of an API": json.dumps({"data": THINGS, "error": None}),
+    "another wrapper": json.dumps({"posts": THINGS}),
+    "a page of comments": json.dumps(
+        [
+            listing(THINGS[0]),
+            listing(THINGS[1] | {"replies": listing(comment(4))}, {"id": "m", "children": ["x"], "count": 1}),
+            listing(THINGS[2] | {"replies": ""}),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_records_are_read_from_files_as_people_save_them(
+    shape: str, encoding: str, crawl: Callable[..., Crawled]
+) -> None:
+    crawled = crawl(SHAPES[shape].encode(encoding))
+
+    expected = {"t3_p1", "t1_c2", "t3_p3", *(["t1_c4"] if shape == "a page of comments" else [])}
+    assert (set(crawled.ids), len(crawled.ids), crawled.failure) == (expected, len(expected), None)
+    assert (crawled.counts.read, crawled.counts.malformed) == (len(expected), 0)
+
+
+def test_an_array_is_read_past_what_is_broken_in_it_and_to_where_it_was_cut(crawl: Callable[..., Crawled]) -> None:
+    content = "[\n" + ",\n".join([json.dumps(post(1)), '{"id": "p2", "title": oops}', json.dumps(post(3))])
+
+    crawled = crawl((content + ',\n{"id": "p4", "title": "CR').encode())
+
+    assert crawled.ids == ["t3_p1", "t3_p3"]
+    assert crawled.counts.malformed == 2
+
+
+def test_a_large_array_is_streamed(crawl: Callable[..., Crawled]) -> None:
+    things = [post(number, selftext="x" * 3_000) for number in range(3_000)]
+
+    assert len(crawl(json.dumps(things).encode()).ids) == 3_000
+
+
+@pytest.mark.parametrize("thing", [{"kind": "t5", "data": {"id": "a"}}, {"name": "t5_a", "title": "CRM"}, {"x": 1}, 7])
+def test_what_is_neither_post_nor_comment_is_counted(thing: Any, crawl: Callable[..., Crawled]) -> None:
+    crawled = crawl([post(1), thing])
+
+    assert (crawled.ids, crawled.counts.malformed) == (["t3_p1"], 1)
+
+
+def test_hostile_nesting_is_broken_and_costs_little(crawl: Callable[..., Crawled]) -> None:
+    bombs = [b"[" * 200_000, b"[" + b'{"a":' * 200_000, b"[" + b"{\n" * 200_000]
+
+    for bomb in bombs:
+        assert crawl(bomb).ids == []
+
+
+def test_utf16_within_zstd_is_refused_by_name(crawl: Callable[..., Crawled]) -> None:
+    failure = crawl(frame_of(json.dumps(THINGS).encode("utf-16"))).failure
+
+    assert failure is not None
+    assert "UTF-16" in str(failure)
+
+
+# --- states ----------------------------------------------------------------------------------------------------------
+
+
+def states(tmp_path: Path, *things: dict[str, Any], stored: dict[str, Any] | None = None) -> list[Any]:
+    path = tmp_path / "archive"
+    path.write_bytes(lines_of(things))
+    batches = list(ArchiveSource(path, stored=stored).search(campaign()))
+    return [([document.body for document in batch.documents], list(batch.gone)) for batch in batches]
+
+
+def test_what_is_gone_later_in_the_file_is_named(tmp_path: Path) -> None:
+    assert states(tmp_path, post(1, selftext="Old."), post(1, "[deleted]")) == [(["Old."], ["t3_p1"])]
+
+
+def test_what_was_restored_later_in_the_file_is_given(tmp_path: Path) -> None:
+    assert states(tmp_path, post(1, selftext="[removed]"), post(1, selftext="Back.")) == [(["Back."], [])]
+    assert states(tmp_path, post(1), post(1, selftext="[removed]"), post(1, selftext="Back."))[0][1] == []
+
+
+def test_an_older_copy_does_not_bring_back_what_is_gone(tmp_path: Path) -> None:
+    gone, alive = post(1, "[deleted]", retrieved_on=1_780_000_999), post(1, retrieved_on=1_780_000_111)
+
+    assert states(tmp_path, gone, alive) == []
+    assert states(tmp_path, alive, gone) == [([""], ["t3_p1"])]
+
+
+def test_an_older_copy_that_says_gone_does_not_count(tmp_path: Path) -> None:
+    gone, alive = post(1, selftext="[removed]", retrieved_on=1_780_000_111), post(1, retrieved_on=1_780_000_999)
+
+    assert states(tmp_path, alive, gone) == [([""], [])]
+
+
+def test_what_is_stored_is_named_when_it_is_gone_whatever_it_says(tmp_path: Path) -> None:
+    assert states(tmp_path, post(1, "[deleted]"), post(2, "[deleted]"), stored={"t3_p1": None}) == [([], ["t3_p1"])]
+
+
+def test_what_is_stored_is_given_though_its_text_does_not_match_any_more(tmp_path: Path) -> None:
+    assert states(tmp_path, post(1, "Solved", selftext="Thanks."), stored={"t3_p1": None}) == [(["Thanks."], [])]
+
+
+def test_what_no_person_wrote_is_counted_by_kind(crawl: Callable[..., Crawled]) -> None:
+    crawled = crawl(
+        [
+            post(1, promoted=True),
+            post(2, is_created_from_ads_ui=True),
+            post(3, author="AutoModerator"),
+            comment(4, "A CRM.\n\n*I am a bot, and this action was performed automatically.*"),
+            comment(5, "My boss thinks I am a bot. Which CRM do you use?"),
+        ]
+    )
+
+    assert crawled.ids == ["t1_c5"]
+    assert crawled.counts.automated == {"advertisements": 2, "automoderator": 1, "bots": 1}

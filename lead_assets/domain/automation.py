@@ -1,0 +1,33 @@
+"""What no person wrote to be answered: advertisements, AutoModerator's posts and bots'. One rule for every source."""
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+Automation = Literal["advertisements", "automoderator", "bots"]
+AUTOMATIONS: tuple[Automation, ...] = ("advertisements", "automoderator", "bots")
+
+_BOT_TEXT = re.compile(
+    # At the beginning of a sentence: "people think I am a bot" is a person's.
+    r"(?:^|[\n.!?|(\[*^_~>])[ \t*^_~>(\[]*(?:hi|hello|beep boop)?[,.!]?[ \t]*i(?: am|[\'’]m)(?:\^? \^?)(?:just )?a bot"
+    r"(?=[ \t*^_~]*(?:$|[\n,.;!|)\]]|and\b|that\b|made\b|created\b|bleep\b|beep\b))",
+    re.IGNORECASE,
+)
+_MOST_LOOKED_AT = 2_000
+"""Bots introduce themselves in the first lines or in the last."""
+
+
+def automation_of(thing: Mapping[str, object]) -> Automation | None:
+    """Which kind of automation made a Reddit object; None where a person seems to have written it."""
+    if any(thing.get(flag) is True for flag in ("promoted", "is_created_from_ads_ui")):
+        return "advertisements"
+    author = thing.get("author")
+    if isinstance(author, str) and author.strip().casefold() == "automoderator":
+        return "automoderator"
+    return "bots" if any(_says_bot(thing.get(name)) for name in ("selftext", "body")) else None
+
+
+def _says_bot(text: object) -> bool:
+    if not isinstance(text, str) or "bot" not in (ends := text[:_MOST_LOOKED_AT] + text[-_MOST_LOOKED_AT:]).lower():
+        return False
+    return _BOT_TEXT.search(ends.replace("&gt;", ">").replace("&#39;", "'")) is not None

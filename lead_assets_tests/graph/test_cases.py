@@ -1,0 +1,137 @@
+"""The shared cases through the whole graph: what is stored, what is a lead, what is told. None of them is copied."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import yaml
+
+from lead_assets_tests.conftest import SHARED, World, failure, metadata
+from lead_assets_tests.conftest import post as archived_post
+
+CASES = SHARED / "cases"
+pytestmark = pytest.mark.skipif(
+    not CASES.is_dir(), reason="the cases are neither in $LEAD_ASSETS_SHARED nor beside the project"
+)
+
+
+@dataclass(frozen=True)
+class Right:
+    """What is right of a case, by ids without their prefix. ``None``: not looked at."""
+
+    stored: set[str] | None = None
+    no_leads: set[str] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, str] = field(default_factory=dict)
+    refused: str = ""
+
+
+RIGHT = {
+    "04-removed": Right({"r04e"}, counts={"records_deleted": 4}),
+    "05-post-kinds": Right(
+        {"p05e", "p05g", "p05h"}, {"p05a", "p05f"}, {"records_advertisements": 1, "records_automoderator": 1}
+    ),
+    "06-authors-subs": Right(
+        {"u06c", "u06d", "u06e", "u06f", "u06i", "u06j", "u06k"},
+        rejected={"u06a": "subreddit_subscribers", "u06b": "subreddit_subscribers", "u06g": "upvote_ratio"},
+    ),
+    "07-created": Right(
+        {"t07a", "t07b", "t07e", "t07f"}, rejected={"t07c": "post_age", "t07d": "post_age", "t07g": "post_age"}
+    ),
+    "08-bom-crlf": Right({"f08a", "f08b"}),
+    "08b-utf16": Right({"f08a", "f08b"}),
+    "09-json-array": Right({"j09a", "j09b", "j09c"}, counts={"records_read": 3}),
+    "09b-json-array-oneline": Right({"j09a", "j09b", "j09c"}, counts={"records_read": 3}),
+    "09c-listing": Right({"j09a", "j09b", "j09c"}, counts={"records_read": 3}),
+    "09f-html-or-csv": Right(refused="is a Reddit object"),
+    "10-zst-frames": Right({"j09a", "j09b", "j09c"}),
+    "10b-zst-truncated": Right(refused="ends in the middle"),
+    "10c-empty": Right(refused="is empty"),
+    "11-comments": Right({"cm11a", "cm11c", "cm11e", "cm11f"}, {"cm11d", "cm11e"}),
+    "24-odd-lines": Right({"ol2", "ol3", "ol4", "ol5", "ol11"}, counts={"records_malformed": 5}),
+    "25-quoted-parent": Right({"qp1", "qp2", "qp4", "qp5", "qp6", "qp7"}, {"qp1", "qp2", "qp4", "qp5"}),
+}
+
+
+def take(world: World, case: str, **changed: Any) -> str:
+    """Make the case's campaign one of ``world``; the input stays where it is."""
+    (source,) = (CASES / case).glob("input.*")
+    content = yaml.safe_load((CASES / case / "campaign.yaml").read_text(encoding="utf-8")) | changed
+    content["archive"]["path"] = str(source)
+    return world.campaign("case", **content)
+
+
+def plain(reddit_id: str) -> str:
+    return reddit_id.partition("_")[2]
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_case_comes_out_right(case: str, world: World) -> None:
+    right = RIGHT[case]
+    take(world, case)
+
+    if right.refused:
+        told = failure(world.run("case", ok=False))
+        assert right.refused in told
+        assert len(told) < 500
+        return
+    result = world.run("case")
+
+    rejected = world.rows("SELECT reddit_id, gate FROM lead_assets.rejections WHERE stage = 'crawl'")
+    assert {
+        plain(row["reddit_id"]) for row in world.rows("SELECT reddit_id FROM lead_assets.documents")
+    } == right.stored
+    assert {plain(row["reddit_id"]): row["gate"] for row in rejected} == right.rejected
+    leads = world.rows("SELECT reddit_id, extracted_data::text AS said FROM lead_assets.qualified_leads")
+    assert not {plain(row["reddit_id"]) for row in leads} & right.no_leads
+    assert "&#" not in (said := "".join(row["said"] for row in leads))
+    assert "&amp;" not in said
+    shown = metadata(result, "crawled_documents")
+    assert {name: shown[name] for name in right.counts} == right.counts
+
+
+ALIVE = {"selftext": "Which CRM do you recommend?", "author": "somebody", "created_utc": 1_780_000_000}
+
+
+def test_a_later_dump_takes_away_what_is_gone_and_changes_what_was_edited(world: World) -> None:
+    names = ("lr22a", "lr22b", "lr22c")
+    world.archive(*(archived_post("Need a CRM", id=name, name=f"t3_{name}", **ALIVE) for name in names))
+    world.campaign("case")
+    world.run("case")
+    assert len(world.search_index.held("case")) == 3
+    take(world, "22-later-dump-removed")
+
+    result = world.run("case")
+
+    for table in ("documents", "sightings", "candidates", "extractions", "leads"):
+        ids = {row["reddit_id"] for row in world.rows(f"SELECT reddit_id FROM lead_assets.{table}")}
+        assert ids == {"t3_lr22c"}, table
+    assert set(world.search_index.held("case")) == {"t3_lr22c"}
+    assert "EDIT: found one" in world.value("SELECT body FROM lead_assets.documents")
+    assert metadata(result, "crawled_documents")["purged"] == 2
+
+
+def test_an_older_dump_changes_nothing(world: World) -> None:
+    new = archived_post("Need a CRM", "Which CRM? New words.", retrieved_on=1_780_000_999)
+    world.archive(new)
+    world.campaign()
+    world.run()
+    world.archive(new | {"selftext": "Which CRM? Old words.", "retrieved_on": 1_780_000_111})
+
+    result = world.run()
+
+    assert "New words" in world.value("SELECT body FROM lead_assets.documents")
+    assert metadata(result, "crawled_documents")["outdated"] == 1
+
+
+def test_an_edit_that_matches_no_more_is_stored_and_no_lead(world: World) -> None:
+    asking = archived_post("Which CRM do you recommend?", "I need a CRM for my shop.")
+    world.archive(asking)
+    world.campaign()
+    world.run()
+    world.archive(asking | {"title": "Solved", "selftext": "Thank you all.", "edited": 1_780_000_500})
+
+    world.run()
+
+    assert world.value("SELECT body FROM lead_assets.documents") == "Thank you all."
+    assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 0
