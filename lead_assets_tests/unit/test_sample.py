@@ -117,7 +117,11 @@ def test_what_the_campaign_leaves_out_is_left_out_for_that_reason_alone(
     source = ArchiveSource(SAMPLE / "documents.ndjson")
     ids = {document.reddit_id for batch in source.search(open_to_all) for document in batch.documents}
 
-    assert ids >= set(EXPECTED[campaign_id]["excluded"][reason])
+    excluded = EXPECTED[campaign_id]["excluded"][reason]
+    if reason == "author":  # programs are left out of every campaign, and counted by kind
+        assert source.counts.automated["automoderator"] >= len(excluded)
+        excluded = []
+    assert ids >= set(excluded)
 
 
 @pytest.mark.parametrize("campaign_id", CAMPAIGNS)
@@ -125,7 +129,7 @@ def test_what_matches_no_keyword_is_never_handed_on(campaign_id: str) -> None:
     assert not {document.reddit_id for document in crawled(campaign_id).handed_on} & set(CORPUS["no_match"])
 
 
-def test_repeats_become_one_document_with_the_first_text() -> None:
+def test_repeats_become_one_document_with_the_last_text() -> None:
     (verbatim,), (edited,) = CORPUS["repeated_verbatim"], CORPUS["repeated_edited"]
     crm = [document for document in crawled("sample_crm").handed_on if document.reddit_id == verbatim]
     invoicing = [document for document in crawled("sample_invoicing").handed_on if document.reddit_id == edited]
@@ -133,7 +137,7 @@ def test_repeats_become_one_document_with_the_first_text() -> None:
     assert crm[0] == crm[1]
     assert invoicing[0].text_hash != invoicing[1].text_hash
     assert [replace(document, matched_keywords=()) for document in merge_repeats(invoicing)] == [
-        replace(invoicing[0], matched_keywords=())
+        replace(invoicing[-1], matched_keywords=())
     ]
     assert len(merge_repeats(crm)) == 1
 

@@ -446,7 +446,8 @@ def test_golden_leads_and_nearly_all_golden_documents_match_their_campaigns_keyw
     # The crawls were made by an older rule, which counted what stands only in addresses.
     found = {document.reddit_id for document in documents}
     assert found <= set(golden["crawl"])
-    assert len(found) >= 0.94 * len(golden["crawl"])
+    # The crawl was made before addresses of links stopped counting, and automation was left out.
+    assert len(found) >= 0.93 * len(golden["crawl"])
     assert {reddit_id for reddit_id, label in golden["labels"].items() if label == 2} <= found
     assert (source.counts.malformed, source.counts.warnings) == (0, [])
 
