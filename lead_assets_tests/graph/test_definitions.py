@@ -27,7 +27,7 @@ GRAPH = {
     "ranked_candidates": ("rank", ["document_embeddings", "typesense_index"], RANK_GATES),
     "extracted_leads": ("llm", ["ranked_candidates"], ["extractions_grounded"]),
     "leads": ("persist", ["extracted_leads", "lead_stubs"], ["leads_complete"]),
-    "announced_leads": ("persist", ["leads"], ["every_lead_announced_once"]),
+    "announced_leads": ("announce", ["leads"], ["every_lead_announced_once"]),
     "qualified_leads": (None, ["leads"], []),  # a view: nothing materializes it
 }
 
