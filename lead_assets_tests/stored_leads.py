@@ -20,11 +20,11 @@ _LEAD = (
         extraction, removed_quotes, removed_contacts, attempts, run_id)
         VALUES (:campaign, :id, 'key', 'hash', 'rules', 'rules', 'ok', '{"is_lead": true}', 0, 0, 1, 'run')""",
     """INSERT INTO lead_assets.leads (campaign_id, reddit_id, reddit_url, author, extracted_data, relevance_score,
-        title, subreddit, posted_at)
+        title, subreddit, posted_at, qualifies)
         VALUES (:campaign, :id, :url, :author, '{"is_lead": true, "request_key": "key",
         "intent": "recommendation", "urgency": "none", "budget": null, "pain_point": null, "summary": "Wants a CRM.",
         "confidence": 0.9, "extractor": "rules", "evidence": ["Which CRM?"], "contact": []}'::jsonb || :more, :score,
-        :title, :subreddit, :posted_at)""",
+        :title, :subreddit, :posted_at, true)""",
 )
 
 
