@@ -144,7 +144,7 @@ def test_a_reddit_that_knows_nothing_deletes_nothing(world: World, reddit: Reddi
     for thing in things:
         corpus.vanish(thing["name"])
 
-    assert "which is no deletion" in failure(sweep(world, ok=False))
+    assert "which is not a deletion" in failure(sweep(world, ok=False))
     assert world.value("SELECT count(*) FROM lead_assets.documents") == 25
 
 
