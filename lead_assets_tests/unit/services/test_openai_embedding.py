@@ -186,7 +186,7 @@ def test_an_outage_blames_no_text_and_is_not_searched_for_one(server: StandIn, o
 
 def test_where_no_text_has_a_usable_vector_it_is_not_the_texts(server: StandIn, opened: Any) -> None:
     server.fail(EMBEDDINGS, faults.nan_vectors(at=0).at(times=None))
-    with pytest.raises(EmbeddingFailed, match=r"will not embed any text .*not finite"):
+    with pytest.raises(EmbeddingFailed, match=r"refuses to embed any text .*not finite"):
         one_batch(opened(), ["one"])
 
 
@@ -198,7 +198,7 @@ def test_the_first_text_of_all_may_be_the_bad_one(server: StandIn, opened: Any) 
 
 def test_where_every_text_is_refused_it_is_not_the_texts(server: StandIn, opened: Any) -> None:
     server.fail(EMBEDDINGS, faults.refused_input("unsupported model").at(times=None))
-    with pytest.raises(EmbeddingFailed, match=r"will not embed any text .*unsupported model"):
+    with pytest.raises(EmbeddingFailed, match=r"refuses to embed any text .*unsupported model"):
         one_batch(opened(), ["one", "two", "three", "four"])
     assert server.requests[EMBEDDINGS] <= 5
 

@@ -172,12 +172,14 @@ VOCABULARY = [
     "address", "addresses", "a", "plan", "e-mail", "email", "follow", "up", "followup", "tooth", "teeth",
 ]  # fmt: skip
 """Words whose plurals are regular: Reddit's own stems are not known, and the stand-in's are only like them."""
+SEARCHED = [word for word in VOCABULARY if word not in ("email", "followup", "teeth")]
+"""As keywords: a search cannot find "e-mail" by "email", nor a singular by its irregular plural (docs/keywords.md)."""
 plain_texts = st.lists(st.sampled_from([*VOCABULARY, "(", ")", "-", "\n", "!"]), max_size=12).map(" ".join)
-quoted = st.lists(st.sampled_from([*VOCABULARY, "or", "NOT", "AND", "author:x"]), min_size=2, max_size=3).map(
+quoted = st.lists(st.sampled_from([*SEARCHED, "or", "NOT", "AND", "author:x"]), min_size=2, max_size=3).map(
     lambda parts: f'"{" ".join(parts)}"'
 )
 keyword_lists = st.lists(
-    st.lists(st.sampled_from([*VOCABULARY, "plan -crm", "x OR y", "title:plan"]) | quoted, min_size=1, max_size=3).map(
+    st.lists(st.sampled_from([*SEARCHED, "plan -crm", "x OR y", "title:plan"]) | quoted, min_size=1, max_size=3).map(
         " ".join
     ),
     min_size=1,
