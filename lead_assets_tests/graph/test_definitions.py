@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from lead_assets.definitions import defs
+from lead_assets.defs.celery import STAGES
 
 CRAWL_GATES = [
     "author_karma",
