@@ -34,8 +34,10 @@ def _score(labels: dict[str, int], ranking: list[str]) -> dict[str, float]:
 
 
 def _named_in_links_alone(archive: Path, keywords: list[str], ids: list[str]) -> set[str]:
-    """Those of ``ids`` in which a keyword's words, or their plurals, stand together in addresses of links only."""
-    patterns = [[re.compile(rf"\b{re.escape(word)}(?:s|es)?\b", re.I) for word in one.split()] for one in keywords]
+    """Those of ``ids`` in which a keyword's words, or forms of them, stand together in addresses of links only."""
+    patterns = [
+        [re.compile(rf"\b{re.escape(word)}(?:s|es|ing|ed)?\b", re.I) for word in one.split()] for one in keywords
+    ]
     named = set(ids)
     with zstandard.open(archive, "rt", encoding="utf-8") as lines:
         for post in map(json.loads, lines):
