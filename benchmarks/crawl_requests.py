@@ -85,8 +85,8 @@ def make_corpus() -> Corpus:
 
 def crawl(url: str, database_url: str, campaign: Campaign, window_seconds: int = REDDIT_WINDOW_SECONDS) -> Counter[str]:
     """Crawl as the asset does, with the default settings; returns its counts."""
-    brief = RunContext(campaign, resolve([]), "reddit", None, None, Environment.read())
-    settings, digest = brief.settings, brief.gate_digest
+    context = RunContext(campaign, resolve([]), "reddit", None, None, Environment.read())
+    settings, digest = context.settings, context.gate_digest
     with closing(Database(database_url)) as database:
         client = RedditClient(
             RedditCredentials("id", "secret", USER_AGENT, url),
@@ -98,7 +98,7 @@ def crawl(url: str, database_url: str, campaign: Campaign, window_seconds: int =
         memory = CrawlState(database.engine, campaign.id, digest, settings.reddit_dedup_ttl_seconds)
         reading = CrawlOptions(digest, settings.reddit_max_comment_requests_per_run, hot_posts=False)
         with closing(RedditSource(client, memory, reading)) as source, database.campaign(campaign.id) as session:
-            run = Crawl(session, brief, source, f"run at {time.time()}")
+            run = Crawl(session, context, source, f"run at {time.time()}")
             for batch in source.search(campaign, run.since):
                 run.take(batch)
             return Counter(run.counts())

@@ -9,16 +9,12 @@ request's last byte to its answer's first: reading and decoding the answers, a m
 """
 
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 from rich.console import Console
 from rich.table import Table
+from stand_in import stand_in
 
 from lead_assets.config.addresses import Address
 from lead_assets.domain.extraction import ExtractionRequest
@@ -31,19 +27,6 @@ from lead_assets.models.openai.usage import Usage
 DOCUMENTS, ANSWER_SECONDS, READING_CONCURRENCY = 1_000, 0.15, 16
 TEXTS, REQUEST_SECONDS, EMBEDDING_CONCURRENCY, BATCH, ROUNDS = 5_000, 0.03, 4, 128, 7
 BODY = "We are a small shop and keep track of our clients on paper. It gets lost all the time. " * 8
-
-
-@contextmanager
-def stand_in(seconds: float) -> Iterator[str]:
-    """The URL of a stand-in whose answers take so long."""
-    command = [sys.executable, "-m", "lead_assets_tests.openai_server", "--port", "0", "--latency", str(seconds)]
-    project = Path(__file__).resolve().parent.parent  # the stand-in is not installed
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
 
 
 def endpoint(url: str, model: str) -> Endpoint:
@@ -60,7 +43,7 @@ def read_all() -> float:
     with stand_in(ANSWER_SECONDS) as url:
         extractor = OpenAIExtractor(endpoint(url, "gpt-4o-mini"), concurrency=READING_CONCURRENCY, known=Known())
         began = time.perf_counter()
-        done = sum(1 for _, outcome in extractor.extract_all(requests) if outcome.failure is None)
+        done = sum(outcome.failure is None for ready in extractor.extract_all(requests) for _, outcome in ready)
         seconds = time.perf_counter() - began
         extractor.close()
     assert done == DOCUMENTS

@@ -19,8 +19,6 @@ import json
 import os
 import random
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -39,6 +37,7 @@ import zstandard
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.event import listen
+from stand_in import PROJECT, stand_in
 
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
@@ -54,7 +53,6 @@ from lead_assets.sources.archive import ArchiveSource
 from lead_assets.storage.database import Database
 from lead_assets.storage.migrate import upgrade
 
-PROJECT = Path(__file__).resolve().parent.parent
 KEYWORDS = ["python", "rails", "javascript", "docker", "react", "aws", "database", "deploy", "hosting"]
 AS_OF = datetime(2021, 1, 1, tzinfo=UTC)
 EMBED_SECONDS, READ_SECONDS, EMBEDDINGS_AT_ONCE, DIMENSION = 0.03, 0.15, 4, 384
@@ -113,19 +111,6 @@ def write_corpus(path: Path, campaign: Campaign, count: int) -> None:
                 "over_18": False,
             }
             file.write(json.dumps({**post, **new}) + "\n")
-
-
-@contextmanager
-def stand_in(seconds: float) -> Iterator[str]:
-    """The URL of an endpoint whose answers take so long."""
-    command = [sys.executable, "-m", "lead_assets_tests.openai_server", "--port", "0", "--latency", str(seconds)]
-    command += ["--dimension", str(DIMENSION)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
 
 
 @contextmanager
@@ -255,7 +240,10 @@ def main() -> None:
     steps = STAGES[:5] if options.no_reading else STAGES
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        embedding, reading = (stack.enter_context(stand_in(seconds)) for seconds in (EMBED_SECONDS, READ_SECONDS))
+        embedding, reading = (
+            stack.enter_context(stand_in(seconds, "--dimension", str(DIMENSION)))
+            for seconds in (EMBED_SECONDS, READ_SECONDS)
+        )
         environment = Environment.read({**os.environ, "EMBEDDING_BASE_URL": embedding, "LLM_BASE_URL": reading})
         database = stack.enter_context(own_database(environment.database_url))
         url, key = environment.typesense

@@ -54,7 +54,7 @@ SENTENCES = [
 ]
 
 
-def store(database: Database, brief: RunContext, count: int) -> None:
+def store(database: Database, context: RunContext, count: int) -> None:
     """Documents of about 1,000 characters with a random unit vector each."""
     chance, numbers = random.Random(0), np.random.default_rng(0)
     embedder = LocalEmbedder()
@@ -74,7 +74,7 @@ def store(database: Database, brief: RunContext, count: int) -> None:
             )
             for number in range(start, min(start + BATCH, count))
         ]
-        frame = to_frame(made).assign(campaign_id=brief.campaign.id, run_id="", judged_as_of=datetime.now(UTC))
+        frame = to_frame(made).assign(campaign_id=context.campaign.id, run_id="", judged_as_of=datetime.now(UTC))
         vectors = numbers.normal(size=(len(made), DIMENSION)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         with database.engine.begin() as connection:
@@ -83,13 +83,13 @@ def store(database: Database, brief: RunContext, count: int) -> None:
             write_vectors(connection, embedder.model, frame["text_hash"].tolist(), vectors, DIMENSION)
 
 
-def measure(session: CampaignSession, brief: RunContext, index: SearchIndex, number: int) -> dict[str, float]:
+def measure(session: CampaignSession, context: RunContext, index: SearchIndex, number: int) -> dict[str, float]:
     """Seconds of each phase of one ranking."""
     phases, embedder = Phases(), LocalEmbedder()
-    settings = settings_for(brief, embedder)
-    ranking = rank(session, brief, settings, embedder, index, f"run {number}", phases)
+    settings = settings_for(context, embedder)
+    ranking = rank(session, context, settings, embedder, index, f"run {number}", phases)
     with phases.measured("store"), session.transaction() as connection:
-        write_ranked(connection, brief.campaign.id, *ranking.changes())
+        write_ranked(connection, context.campaign.id, *ranking.changes())
     return phases.seconds
 
 
@@ -97,17 +97,17 @@ def main() -> None:
     """Store, index, rank, print, remove."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     campaign = Campaign(id=evaluations.new_id(), name="benchmark", product="A simple CRM.", keywords=KEYWORDS)
-    brief = RunContext(campaign, resolve([]), "archive", Path(tempfile.gettempdir()), None, Environment.read())
+    context = RunContext(campaign, resolve([]), "archive", Path(tempfile.gettempdir()), None, Environment.read())
     with opened_database() as database, opened_index() as index, evaluations.held(database, campaign.id):
         with database.engine.begin() as connection:
             evaluations.begin(connection, campaign.id, [])
         try:
-            store(database, brief, count)
+            store(database, context, count)
             with database.engine.begin() as connection:
                 repair(connection, index, index.ensure(), campaign.id, lambda _: None)
                 connection.exec_driver_sql("ANALYZE lead_assets.documents, lead_assets.vectors")
             with database.campaign(campaign.id) as session:
-                runs = [measure(session, brief, index, number) for number in range(RUNS)]
+                runs = [measure(session, context, index, number) for number in range(RUNS)]
         finally:
             index.delete_campaign(campaign.id)
             with database.engine.begin() as connection:

@@ -92,7 +92,7 @@ class Outcome:
 class Extractor(Protocol):
     """Reads documents. ``name`` and ``model`` go into every row, so that a reader of the row knows who read it.
 
-    ``is_free``: reading again costs nothing, so that results may be written many at a time.
+    ``is_free``: reading again costs nothing, so that no answer is looked for elsewhere.
     """
 
     @property
@@ -115,10 +115,11 @@ class Extractor(Protocol):
         """Hash of all that ``accepted_keys`` depend on but the document: stored keys hold while it is the same."""
         ...
 
-    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[list[tuple[int, Outcome]]]:
         """The outcome of each request with its position in ``requests``, as they come; a failure is an outcome.
 
-        What a cap postpones has no outcome. The extractions are not grounded yet.
+        What is ready at once comes as one list, to be stored as one. What a cap postpones has no outcome. The
+        extractions are not grounded yet.
 
         Raises:
             EndpointUnavailable: no further document would be read; what came before is good.

@@ -1,7 +1,6 @@
 """Extract: the kept candidates, read best first."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,11 +25,6 @@ from lead_assets.storage.extractions import FAILED, OK, count_extractions, read_
 
 MAX_ATTEMPTS = 3
 """A document that could not be read so often is left alone until its request changes."""
-FREE_BATCH = 50
-"""Results that cost nothing are written so many at a time."""
-LONGEST_UNWRITTEN_SECONDS = 0.5
-"""What was paid for waits no longer than this when the next result comes, and for half of what is read at once: so much
-more than what is under way is paid for again after a kill."""
 _UNSTORABLE = str.maketrans({"\x00": "\ufffd"})
 
 
@@ -39,9 +33,8 @@ def run(context: StepContext) -> StepReport:
     session = context.session
     with opened_extractor(session.connection, context.run, context.stores.open_extractor) as extractor:
         with context.phases.measured("extract"):
-            group = FREE_BATCH if extractor.is_free else max(1, context.run.settings.llm_concurrency // 2)
             by = ORDERED_BY[context.run.settings.relevance]
-            reader = CandidateReader(session, extractor, context.run_id, group, by)
+            reader = CandidateReader(session, extractor, context.run_id, by)
             done = reader.read(context.run.campaign.product, context.progress.at)
         _require_one_answer(done, extractor)
         with session.transaction() as connection:
@@ -72,7 +65,7 @@ def _require_one_answer(done: "ExtractionStats", extractor: Extractor) -> None:
     if done.failed and not done.extracted:
         raise ReadingFailed(
             f"None of the {done.failed} candidates that {extractor.model} was given could be read; the column error of "
-            "the table extractions says why. Run again when that is mended."
+            "the table extractions says why. Run again when that is fixed."
         )
 
 
@@ -129,22 +122,15 @@ def _request(row: Mapping[str, Any], product: str) -> ExtractionRequest:
 
 
 class CandidateReader:
-    """Reads a campaign's candidates in one run, and writes what comes, ``group`` results at a time."""
+    """Reads a campaign's candidates in one run, and writes what comes before more is asked."""
 
     def __init__(
-        self,
-        session: CampaignSession,
-        extractor: Extractor,
-        run_id: str,
-        group: int,
-        by: OrderedBy = "lead_probability",
+        self, session: CampaignSession, extractor: Extractor, run_id: str, by: OrderedBy = "lead_probability"
     ) -> None:
         """Nothing is read yet. ``by`` says which candidates are best."""
         self.stats = ExtractionStats()
-        self._session, self._extractor, self._run_id, self._group = session, extractor, run_id, group
-        self._rows: list[dict[str, Any]] = []
+        self._session, self._extractor, self._run_id = session, extractor, run_id
         self._by: OrderedBy = by
-        self._written = time.monotonic()
 
     def read(self, product: str, on_progress: Callable[[str], object]) -> ExtractionStats:
         """Read every readable candidate of the campaign that has no answer to what would be asked now, best first."""
@@ -159,15 +145,16 @@ class CandidateReader:
         for candidate in to_rows(todo[is_again]):
             same_text.setdefault(candidate["request_key"], []).append(candidate)
         read = 0
-        for position, outcome in self._extractor.extract_all([candidate["request"] for candidate in first]):
-            candidate = first[position]
-            self._add(candidate, outcome)
-            for other in same_text.pop(candidate["request_key"], []):
-                self._add_other(other, outcome)
-            self._write_if_due()
-            read += 1
+        for ready in self._extractor.extract_all([candidate["request"] for candidate in first]):
+            rows = []
+            for position, outcome in ready:
+                candidate = first[position]
+                rows.append(self._read_now(candidate, outcome))
+                others = same_text.pop(candidate["request_key"], [])
+                rows += [self._read_already(other, outcome) for other in others]
+            self._write(rows)
+            read += len(ready)
             on_progress(f"{read:,} of {len(first):,} candidates read")
-        self._write()
         self.stats.postponed = len(first) - read + sum(map(len, same_text.values()))
         return self.stats
 
@@ -189,34 +176,29 @@ class CandidateReader:
             cached = read_by_keys_elsewhere(connection, self._session.campaign_id, todo["request_key"].tolist())
         rows = {row["request_key"]: row for row in to_rows(cached)}
         is_cached = todo["request_key"].isin(rows.keys())
-        for candidate in to_rows(todo[is_cached]):
-            answer = Extraction.model_validate(rows[candidate["request_key"]]["extraction"])
-            self._rows.append(self._row(candidate, Outcome(answer)))
-            self.stats.reused += 1
-        self._write()
+        answers = [
+            (candidate, Extraction.model_validate(rows[candidate["request_key"]]["extraction"]))
+            for candidate in to_rows(todo[is_cached])
+        ]
+        self._write([self._row(candidate, Outcome(answer)) for candidate, answer in answers])
+        self.stats.reused += len(answers)
         return todo[~is_cached].reset_index(drop=True)
 
-    def _add(self, candidate: Mapping[str, Any], outcome: Outcome) -> None:
-        self._rows.append(self._row(candidate, outcome))
+    def _read_now(self, candidate: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         self.stats.failed += outcome.failure is not None
         self.stats.extracted += outcome.failure is None
+        return self._row(candidate, outcome)
 
-    def _add_other(self, candidate: Mapping[str, Any], outcome: Outcome) -> None:
+    def _read_already(self, candidate: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """What came of another document's very same request, which cost nothing once more."""
-        self._rows.append(self._row(candidate, Outcome(outcome.result, outcome.raw_answer)))
         self.stats.failed += outcome.failure is not None
         self.stats.reused += outcome.failure is None
+        return self._row(candidate, Outcome(outcome.result, outcome.raw_answer))
 
-    def _write_if_due(self) -> None:
-        if len(self._rows) >= self._group or time.monotonic() - self._written > LONGEST_UNWRITTEN_SECONDS:
-            self._write()
-
-    def _write(self) -> None:
-        if self._rows:
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
             with self._session.transaction() as connection:
-                write_extractions(connection, self._rows)
-            self._rows.clear()
-        self._written = time.monotonic()
+                write_extractions(connection, rows)
 
     def _row(self, candidate: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """A row of the table ``extractions``; only what the document says is kept of an answer."""

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from lead_assets.definitions import defs
+from lead_assets.defs.celery import STAGES
 
 CRAWL_GATES = [
     "author_karma",
@@ -51,6 +52,7 @@ def test_every_asset_has_its_queue_group_partitions_and_a_description_for_strang
             assert spec.owners
             if assets.is_executable:
                 assert assets.op.tags["dagster-celery/queue"] == GRAPH[name][0]
+                assert GRAPH[name][0] in STAGES, "no worker would listen to it"
                 assert spec.code_version
             assert spec.group_name == "leads"
             assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition)

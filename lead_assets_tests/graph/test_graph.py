@@ -339,11 +339,9 @@ def test_a_near_duplicate_is_one_lead(world: World) -> None:
 class Inventing(RulesExtractor):
     """A reader that makes things up."""
 
-    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
-        for position, outcome in super().extract_all(requests):
-            assert isinstance(outcome.result, Extraction)
-            invented = {"evidence": ["I will pay a million"], "contact": ["boss@evil.example"], "is_lead": True}
-            yield position, Outcome(outcome.result.model_copy(update=invented))
+    def extract(self, request: ExtractionRequest) -> Extraction:
+        invented = {"evidence": ["I will pay a million"], "contact": ["boss@evil.example"], "is_lead": True}
+        return super().extract(request).model_copy(update=invented)
 
 
 def test_what_a_document_does_not_say_never_becomes_a_lead(world: World) -> None:
@@ -375,10 +373,10 @@ def test_an_ungrounded_extraction_in_the_store_fails_its_check(world: World) -> 
 class Stumbling(RulesExtractor):
     """A reader that cannot read one of the documents."""
 
-    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
-        for position, outcome in super().extract_all(requests):
-            failed = "number 1." in requests[position].title
-            yield position, Outcome(ExtractionFailed("The answer was no JSON.")) if failed else outcome
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[list[tuple[int, Outcome]]]:
+        failed = Outcome(ExtractionFailed("The answer was no JSON."))
+        for ready in super().extract_all(requests):
+            yield [(at, failed if "number 1." in requests[at].title else outcome) for at, outcome in ready]
 
 
 def test_one_failed_extraction_does_not_block_the_others_and_is_tried_again_up_to_a_limit(world: World) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+import yaml
 
 from lead_assets import servers as embedded
-from lead_assets_tests.conftest import PROJECT
+from lead_assets_tests.conftest import AS_OF, PROJECT
 
 PATIENCE_SECONDS = 240
 COMMAND = Path(sys.executable).parent / "lead-assets"
@@ -45,6 +46,18 @@ def installation(folder: Path, database_url: str, servers: embedded.Servers) -> 
         "LEAD_ASSETS_CAMPAIGNS": str(folder / "campaigns"),
         "DAGSTER_HOME": str(PROJECT),
     }
+
+
+def write_campaign(folder: Path, campaign_id: str) -> None:
+    """The file of a campaign whose archive is beside the campaigns, named like it."""
+    content = {
+        "name": campaign_id,
+        "product": "A simple CRM for small businesses.",
+        "keywords": ["crm"],
+        "source": "archive",
+        "archive": {"path": f"../{campaign_id}.ndjson", "as_of": AS_OF},
+    }
+    (folder / "campaigns" / f"{campaign_id}.yaml").write_text(yaml.safe_dump(content))
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from lead_assets import servers as embedded
@@ -19,7 +18,13 @@ from lead_assets.cli import main
 from lead_assets.cli.progress import STAGES
 from lead_assets.dagster_client.service import DagsterService
 from lead_assets_tests.conftest import AS_OF, post, write_archive
-from lead_assets_tests.process.dagster_dev import COMMAND, dagster_dev, eventually, installation
+from lead_assets_tests.process.dagster_dev import (
+    COMMAND,
+    dagster_dev,
+    eventually,
+    installation,
+    write_campaign,
+)
 
 CAMPAIGNS = [f"crm_{number}" for number in range(7)]  # more than run at a time
 BROKEN = CAMPAIGNS[5]
@@ -54,14 +59,7 @@ class Installation:
     instance: dg.DagsterInstance
 
     def campaign(self, campaign_id: str) -> None:
-        content = {
-            "name": campaign_id,
-            "product": "A simple CRM for small businesses.",
-            "keywords": ["crm"],
-            "source": "archive",
-            "archive": {"path": f"../{campaign_id}.ndjson", "as_of": AS_OF},
-        }
-        (self.folder / "campaigns" / f"{campaign_id}.yaml").write_text(yaml.safe_dump(content))
+        write_campaign(self.folder, campaign_id)
 
     def archive(self, name: str) -> Path:
         return write_archive(self.folder / f"{name}.ndjson", [post(ASK, f"For {name}.")])
@@ -82,9 +80,7 @@ class Installation:
         return json.loads(done.stdout)
 
     def runs(self, backfill_id: str) -> list[dg.DagsterRun]:
-        """Without those that Dagster has started again, as it does on a busy machine where it loses sight of one."""
-        runs = self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))
-        return [run for run in runs if run.parent_run_id is None]
+        return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id})))
 
     def statuses(self, backfill_id: str) -> Counter[str]:
         return Counter(run.status.value for run in self.runs(backfill_id))

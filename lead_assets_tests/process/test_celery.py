@@ -13,7 +13,6 @@ import dagster as dg
 import psutil
 import pytest
 import sqlalchemy as sa
-import yaml
 
 from lead_assets import servers as embedded
 from lead_assets.dagster_client import backfills
@@ -21,8 +20,16 @@ from lead_assets.dagster_client.operations import launch_run
 from lead_assets.dagster_client.service import DagsterService
 from lead_assets.defs.jobs import BACKFILL_JOB
 from lead_assets.defs.partitions import CELERY_JOB
-from lead_assets_tests.conftest import AS_OF, post, write_archive
-from lead_assets_tests.process.dagster_dev import COMMAND, answers, dagster_dev, eventually, free_port, installation
+from lead_assets_tests.conftest import post, write_archive
+from lead_assets_tests.process.dagster_dev import (
+    COMMAND,
+    answers,
+    dagster_dev,
+    eventually,
+    free_port,
+    installation,
+    write_campaign,
+)
 from lead_assets_tests.stand_ins.openai_server import StandIn
 
 REDIS = shutil.which("redis-server")
@@ -68,14 +75,7 @@ class Cluster:
                 worker.wait()
 
     def campaign(self, campaign_id: str, documents: int) -> None:
-        content = {
-            "name": campaign_id,
-            "product": "A simple CRM for small businesses.",
-            "keywords": ["crm"],
-            "source": "archive",
-            "archive": {"path": f"../{campaign_id}.ndjson", "as_of": AS_OF},
-        }
-        (self.folder / "campaigns" / f"{campaign_id}.yaml").write_text(yaml.safe_dump(content))
+        write_campaign(self.folder, campaign_id)
         things = [post(ASK.format(f"{campaign_id} {number}")) for number in range(documents)]
         write_archive(self.folder / f"{campaign_id}.ndjson", things)
 

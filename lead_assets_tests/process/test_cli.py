@@ -346,7 +346,7 @@ def test_what_was_deleted_on_reddit_is_swept(ran: Shell, monkeypatch: pytest.Mon
         (["run", "shop_crm", "--set", "MIN_KEYWORD_HITS"], "has no value"),
         (["run", "shop_crm", "--set", "REDDIT_MIN_UPVOTE_RATIO=7"], "REDDIT_MIN_UPVOTE_RATIO is 7"),
         (["explain", "shop_crm", "t3_never"], "has not seen t3_never"),
-        (["campaigns", "new", "Bad-Id"], "'Bad-Id' is no campaign id"),
+        (["campaigns", "new", "Bad-Id"], "'Bad-Id' is not a valid campaign id"),
         (["campaigns", "new", "shop_crm"], "exists already"),
         (["export", "shop_crm", "--to", "/dev/null/x"], "cannot be written"),
     ],

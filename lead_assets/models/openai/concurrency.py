@@ -11,8 +11,11 @@ Result = TypeVar("Result")
 
 def results(
     take: Callable[[int], Job | None], work: Callable[[Job], Result], most: int, stopping: threading.Event
-) -> Iterator[Result]:
+) -> Iterator[list[Result]]:
     """Results of ``work`` on the jobs that ``take`` gives, as they come, at most ``most`` at once.
+
+    What is ready at once comes as one list, and no other job starts until the next list is asked for: who stores each
+    list before that loses no more than ``most`` results to a kill.
 
     ``take`` is told how many jobs are under way and gives the next, or None where none may start now; the end is where
     none is under way and none may start. The first error, an interruption of the run included, ends it: ``stopping`` is
@@ -37,13 +40,12 @@ def results(
                 failure = interruption
                 stopping.set()
                 continue
-            for future in done:
-                error = future.exception()
-                if error is None:
-                    yield future.result()
-                else:
-                    failure = failure or error
-                    stopping.set()
+            errors = [error for future in done if (error := future.exception()) is not None]
+            if errors:
+                failure = failure or errors[0]
+                stopping.set()
+            if len(errors) < len(done):
+                yield [future.result() for future in done if future.exception() is None]
         if failure is not None:
             raise failure
     finally:

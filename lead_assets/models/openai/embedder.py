@@ -112,12 +112,13 @@ class OpenAIEmbedder:
             EmbeddingFailed, EndpointUnavailable: no batch would be embedded; what came before is good.
         """
         numbered = enumerate(batches)
-        return results(
+        for ready in results(
             lambda _: next(numbered, None),
             lambda job: (job[0], self._embed(job[1])),
             self._at_work,
             self._endpoint.stopping,
-        )
+        ):
+            yield from ready
 
     def _embed(self, texts: Sequence[str]) -> Embedded:
         # An empty text is refused by most servers, and still wants a vector.

@@ -117,8 +117,10 @@ class OpenAIExtractor:
         """Hash of all that the keys depend on but the document."""
         return self._keys.basis(product)
 
-    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[tuple[int, Outcome]]:
+    def extract_all(self, requests: Sequence[ExtractionRequest]) -> Iterator[list[tuple[int, Outcome]]]:
         """The outcome of each request with its position, as they come; those that a cap postpones have none.
+
+        Nothing more is asked until the next list is: what is stored at once is never paid for twice.
 
         The first are asked first. Where nothing is known of the endpoint, one document is read alone, so that a wrong
         key or an unknown format costs one request and not as many as run at once.
@@ -129,30 +131,34 @@ class OpenAIExtractor:
         waiting = _Waiting(self, requests)
         held: list[_Done] = []
         broken: EndpointUnavailable | None = None
-        for done in results(waiting.take, self._read, self._concurrency, self._endpoint.stopping):
-            waiting.one_done()
-            if done.outcome is None:
-                continue
-            if not done.unanswered:
-                # The endpoint works: what failed before was the documents' fault.
-                yield from _positioned(held)
-                held.clear()
-                yield done.position, done.outcome
-                continue
-            if broken is None:
-                held.append(done)
-            if len(held) >= MOST_FAILURES_IN_A_ROW:
-                blamed, broken = self._judged(held)
-                held.clear()
-                yield from _positioned(blamed)
-                if broken is not None:
-                    # What is under way may still be answered, and is paid for.
-                    waiting.end()
-                    self._endpoint.stopping.set()
+        for ready in results(waiting.take, self._read, self._concurrency, self._endpoint.stopping):
+            outcomes: list[tuple[int, Outcome]] = []
+            for done in ready:
+                waiting.one_done()
+                if done.outcome is None:
+                    continue
+                if not done.unanswered:
+                    # The endpoint works: what failed before was the documents' fault.
+                    outcomes += _positioned(held)
+                    held.clear()
+                    outcomes.append((done.position, done.outcome))
+                    continue
+                if broken is None:
+                    held.append(done)
+                if len(held) >= MOST_FAILURES_IN_A_ROW:
+                    blamed, broken = self._judged(held)
+                    held.clear()
+                    outcomes += _positioned(blamed)
+                    if broken is not None:
+                        # What is under way may still be answered, and is paid for.
+                        waiting.end()
+                        self._endpoint.stopping.set()
+            if outcomes:
+                yield outcomes
         if held and broken is None:
             self._endpoint.stopping.clear()
             blamed, broken = self._judged(held)
-            yield from _positioned(blamed)
+            yield _positioned(blamed)
         if broken is not None:
             raise broken
 
@@ -309,10 +315,8 @@ class _Waiting:
         return _Job(position, request, most)
 
 
-def _positioned(held: list[_Done]) -> Iterator[tuple[int, Outcome]]:
-    for done in held:
-        assert done.outcome is not None
-        yield done.position, done.outcome
+def _positioned(held: list[_Done]) -> list[tuple[int, Outcome]]:
+    return [(done.position, done.outcome) for done in held if done.outcome is not None]
 
 
 def _outcome(result: Extraction | ExtractionFailed, raw: str | None, spent: _Spent) -> Outcome:

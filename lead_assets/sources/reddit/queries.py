@@ -1,6 +1,7 @@
 """A campaign as queries of Reddit's search: as few as its syntax allows, each told from all others by a hash."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -110,12 +111,16 @@ def _term(term: Term) -> str:
 
 
 def _words(words: tuple[str, ...]) -> str:
-    # A plain word stays bare, so that Reddit finds its plural too; what could be an operator or a field is quoted.
+    # Reddit finds regular plurals itself, irregular ones are asked for: "tooth" beside "teeth", alone and in a phrase.
+    forms = [(word, irregular) if (irregular := Inflection.irregular(word)) else (word,) for word in words]
+    found = [_quoted(form) for form in itertools.product(*forms)]
+    return found[0] if len(found) == 1 else f"({' OR '.join(found)})"
+
+
+def _quoted(words: tuple[str, ...]) -> str:
+    """A plain word stays bare, so that Reddit finds its plural too; what could be an operator or a field is quoted."""
     (word, *others) = words
-    if others or not word.isalnum() or word in _OPERATORS:
-        return f'"{" ".join(words)}"'
-    irregular = Inflection.irregular(word)
-    return f"({word} OR {irregular})" if irregular else word
+    return f'"{" ".join(words)}"' if others or not word.isalnum() or word in _OPERATORS else word
 
 
 def _joined(subreddits: Sequence[str]) -> list[tuple[str, ...]]:

@@ -30,7 +30,7 @@ def test_a_token_is_printed_once_and_listed_without_it(installed: Installation) 
     assert (listed["name"], listed["revoked_at"]) == ("reports", None)
     again = lead_assets(installed, "tokens", "new", "reports", code=2)
     assert "There is or was a token reports; choose another name." in again.output
-    assert "no name for a token" in lead_assets(installed, "tokens", "new", "a b", code=2).output
+    assert "not a valid name for a token" in lead_assets(installed, "tokens", "new", "a b", code=2).output
 
 
 def test_revoking_says_when_none_is_left(installed: Installation) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import json
 import time
 
@@ -144,7 +145,7 @@ def test_whatever_the_answer_depends_on_changes_the_key(changed: ExtractionReque
 
 def test_all_requests_are_answered_with_their_position() -> None:
     requests = [LEAD, ExtractionRequest(CRM, "News", ""), LEAD]
-    answers = dict(RulesExtractor().extract_all(requests))
+    answers = dict(itertools.chain.from_iterable(RulesExtractor().extract_all(requests)))
     read = {position: RulesExtractor().extract(request) for position, request in enumerate(requests)}
     assert {position: outcome.result for position, outcome in answers.items()} == read
 

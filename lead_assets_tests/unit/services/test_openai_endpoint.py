@@ -280,8 +280,8 @@ def test_an_interruption_starts_nothing_more_and_still_gives_what_is_under_way()
 
     found: list[int] = []
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012  what comes before the interruption is the claim
-        for number in results(lambda _: next(numbers, None), work, 4, stopping):
-            found.append(number)
+        for ready in results(lambda _: next(numbers, None), work, 4, stopping):
+            found.extend(ready)
     assert sorted(found) == sorted(started)
     assert len(started) <= 5
     assert stopping.is_set()
@@ -299,8 +299,8 @@ def test_results_come_as_they_are_ready_and_the_first_error_keeps_what_is_under_
 
     found: list[int] = []
     with pytest.raises(ValueError, match="one"):  # noqa: PT012  what comes before the error is the claim
-        for number in results(lambda _: next(numbers, None), work, 3, stopping):
-            found.append(number)
+        for ready in results(lambda _: next(numbers, None), work, 3, stopping):
+            found.extend(ready)
     assert set(found) >= {0, 2}
     assert len(found) < 9
     assert stopping.is_set()

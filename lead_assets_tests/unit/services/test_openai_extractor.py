@@ -1,5 +1,6 @@
 """Reading by a model: formats, asking again, caps, failures that are outcomes and failures that stop the run."""
 
+import itertools
 import json
 import os
 import signal
@@ -52,7 +53,7 @@ def extractor(server: StandIn, *, price: Price | None = None, model: str = "gpt-
 
 def read(reader: OpenAIExtractor, asked: list[ExtractionRequest]) -> dict[int, Outcome]:
     try:
-        return dict(reader.extract_all(asked))
+        return dict(itertools.chain.from_iterable(reader.extract_all(asked)))
     finally:
         reader.close()
 
@@ -237,8 +238,8 @@ def test_an_outage_blames_no_document_however_few_are_left(server: StandIn, faul
     server.fail(CHAT, fault.at(times=None, when=lambda _: server.requests[CHAT] > first))
     reader, found = extractor(server, concurrency=1), {}
     with pytest.raises(EndpointUnavailable, match="nor a harmless text"):  # noqa: PT012  what comes before is the claim
-        for position, outcome in reader.extract_all(requests(2)):
-            found[position] = outcome
+        for ready in reader.extract_all(requests(2)):
+            found.update(ready)
     reader.close()
     assert sorted(found) == list(range(first))
 
@@ -270,8 +271,8 @@ def test_what_is_under_way_when_the_endpoint_breaks_is_given(server: StandIn) ->
     )
     reader, found = extractor(server, known=known, concurrency=4), {}
     with pytest.raises(EndpointUnavailable, match="nor a harmless text"):  # noqa: PT012  what comes before is the claim
-        for position, outcome in reader.extract_all(requests(30)):
-            found[position] = outcome
+        for ready in reader.extract_all(requests(30)):
+            found.update(ready)
     reader.close()
     assert sorted(found) == [0]
 
@@ -304,8 +305,8 @@ def test_the_first_answer_is_kept_where_the_second_cannot_be_had(server: StandIn
     server.fail(CHAT, faults.said("no JSON").at(times=1), faults.quota_exceeded().at(times=None))
     reader, found = extractor(server, known=known, concurrency=1), {}
     with pytest.raises(EndpointUnavailable, match="no credit left"):  # noqa: PT012  what comes before is the claim
-        for position, outcome in reader.extract_all(requests(5)):
-            found[position] = outcome
+        for ready in reader.extract_all(requests(5)):
+            found.update(ready)
     reader.close()
     assert [found[0].raw_answer, found[0].input_tokens > 0, sorted(found)] == ["no JSON", True, [0]]
 
@@ -343,8 +344,8 @@ def test_what_was_paid_for_before_the_credit_ended_is_given(server: StandIn) -> 
     server.fail(CHAT, faults.quota_exceeded().at(times=None, when=about(9)))
     reader, found = extractor(server, concurrency=4), {}
     with pytest.raises(EndpointUnavailable, match="no credit left"):  # noqa: PT012  what comes before is the claim
-        for position, outcome in reader.extract_all(requests(30)):
-            found[position] = outcome
+        for ready in reader.extract_all(requests(30)):
+            found.update(ready)
     reader.close()
     assert len(found) == server.requests[CHAT] - 1
     assert set(found) >= set(range(9))

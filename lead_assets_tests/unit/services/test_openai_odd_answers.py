@@ -1,6 +1,7 @@
 """Odd answers of models: each with what is right, and how many requests it may cost. What is meant is read; what would
 be believed (evidence, contacts, budget) is not guessed."""
 
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -239,7 +240,7 @@ def proven(server: StandIn, **options: Any) -> OpenAIExtractor:
 
 def read_one(reader: OpenAIExtractor, request: ExtractionRequest = REQUEST) -> Outcome:
     try:
-        ((_, outcome),) = reader.extract_all([request])
+        (((_, outcome),),) = reader.extract_all([request])
     finally:
         reader.close()
     return outcome
@@ -415,7 +416,8 @@ def test_the_shared_cases_are_read_with_one_request_each(case: str) -> None:
         if case.endswith("parts"):
             server.fail(CHAT, Fault(change=in_parts, times=None))
         reader = proven(server)
-        found = dict(reader.extract_all([ExtractionRequest("A CRM.", p["title"], p["selftext"]) for p in posts]))
+        asked = [ExtractionRequest("A CRM.", p["title"], p["selftext"]) for p in posts]
+        found = dict(itertools.chain.from_iterable(reader.extract_all(asked)))
         reader.close()
     assert [outcome.failure for outcome in found.values()] == [None] * len(posts)
     assert all(extraction_of(found[place]).evidence == [post["title"]] for place, post in enumerate(posts))

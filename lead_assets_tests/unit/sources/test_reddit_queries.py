@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from lead_assets.domain.campaign import Campaign
@@ -172,14 +172,12 @@ VOCABULARY = [
     "address", "addresses", "a", "plan", "e-mail", "email", "follow", "up", "followup", "tooth", "teeth",
 ]  # fmt: skip
 """Words whose plurals are regular: Reddit's own stems are not known, and the stand-in's are only like them."""
-SEARCHED = [word for word in VOCABULARY if word not in ("email", "followup", "teeth")]
-"""As keywords: a search cannot find "e-mail" by "email", nor a singular by its irregular plural (docs/keywords.md)."""
 plain_texts = st.lists(st.sampled_from([*VOCABULARY, "(", ")", "-", "\n", "!"]), max_size=12).map(" ".join)
-quoted = st.lists(st.sampled_from([*SEARCHED, "or", "NOT", "AND", "author:x"]), min_size=2, max_size=3).map(
+quoted = st.lists(st.sampled_from([*VOCABULARY, "or", "NOT", "AND", "author:x"]), min_size=2, max_size=3).map(
     lambda parts: f'"{" ".join(parts)}"'
 )
 keyword_lists = st.lists(
-    st.lists(st.sampled_from([*SEARCHED, "plan -crm", "x OR y", "title:plan"]) | quoted, min_size=1, max_size=3).map(
+    st.lists(st.sampled_from([*VOCABULARY, "plan -crm", "x OR y", "title:plan"]) | quoted, min_size=1, max_size=3).map(
         " ".join
     ),
     min_size=1,
@@ -189,9 +187,12 @@ keyword_lists = st.lists(
 
 @settings(max_examples=400, deadline=None)
 @given(keywords=keyword_lists, title=plain_texts, body=plain_texts)
+@example(keywords=['"teeth crm"'], title="", body="tooth crm")
 def test_search_finds_all_that_our_own_rule_matches(keywords: list[str], title: str, body: str) -> None:
     # A phrase may not reach from the title into the body: Reddit searches them as two fields.
     thing: dict[str, Any] = {"id": "a", "title": f"{title} end", "selftext": f"begin {body}"}
+    # What a search cannot find (docs/keywords.md): a word that is written as one, in its hyphenated form.
+    assume("e-mail" not in f"{title} {body}".split() or not any("email" in keyword for keyword in keywords))
     wanted = campaign(keywords)
     matched = wanted.keywords_in(from_reddit(thing, "reddit"))
     document = reddit.Document(reddit.fold(thing["title"]), reddit.fold(thing["selftext"]))
