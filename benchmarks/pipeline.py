@@ -42,7 +42,8 @@ from stand_in import PROJECT, stand_in
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import text_frame
-from lead_assets.domain.document import Document, to_frame
+from lead_assets.domain.document import Document
+from lead_assets.domain.frames import to_frame
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.settings import Layer, resolve
 from lead_assets.pipeline import crawl, embed, extract, index, leads, rank

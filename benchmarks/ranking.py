@@ -22,8 +22,9 @@ from rich.table import Table
 from lead_assets.cli.state import opened_database, opened_index
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.document import COLUMNS, from_reddit, to_frame
-from lead_assets.domain.frames import to_rows
+from lead_assets.domain.columns import DOCUMENT_COLUMNS
+from lead_assets.domain.document import from_reddit
+from lead_assets.domain.frames import to_frame, to_rows
 from lead_assets.domain.settings import resolve
 from lead_assets.models.local_embedder import LocalEmbedder
 from lead_assets.pipeline.index import repair
@@ -78,7 +79,7 @@ def store(database: Database, context: RunContext, count: int) -> None:
         vectors = numbers.normal(size=(len(made), DIMENSION)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         with database.engine.begin() as connection:
-            columns = ["campaign_id", *COLUMNS, "judged_as_of", "run_id"]
+            columns = ["campaign_id", *DOCUMENT_COLUMNS, "judged_as_of", "run_id"]
             upsert(connection, documents_table, to_rows(frame[columns]))
             write_vectors(connection, embedder.model, frame["text_hash"].tolist(), vectors, DIMENSION)
 

@@ -24,18 +24,17 @@ from rich.table import Table
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.cues import asking_cue, selling_cue
+from lead_assets.domain.document_text import document_text
 from lead_assets.domain.evaluation import Golden, Metrics, measure
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.keywords.visible_text import fold
+from lead_assets.domain.score_components import INTENT_RANGE, Weights
 from lead_assets.domain.scoring import (
-    INTENT_RANGE,
     TEXT_MATCH_TOKEN,
-    Weights,
     asking_phrases,
     centroid,
     contributions,
     cosine,
-    document_text,
     lexical,
     telling_phrases,
 )

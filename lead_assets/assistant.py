@@ -23,13 +23,14 @@ from lead_assets.config.environment import Environment
 from lead_assets.dagster_client.service import DagsterService
 from lead_assets.defs.partitions import job_name
 from lead_assets.domain.ages import parse_since
+from lead_assets.domain.changes import Changes
 from lead_assets.domain.document import fullname_in
 from lead_assets.domain.errors import LeadAssetsError
 from lead_assets.domain.inbox import Reason, Status
 from lead_assets.inbox import statuses
 from lead_assets.inbox.cards import Card, read_cards_of
 from lead_assets.pipeline.explain import explain_document
-from lead_assets.pipeline.preview import Changes, preview
+from lead_assets.pipeline.preview import preview
 from lead_assets.pipeline.run_context import resolve_run
 from lead_assets.storage.database import Database
 from lead_assets.storage.inbox_leads import InboxFilters, read_tab

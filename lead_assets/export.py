@@ -29,6 +29,11 @@ def flat_lead(row: Record) -> dict[str, Any]:
     return flat | {name: " | ".join(value) if isinstance(value, list) else value for name, value in extracted.items()}
 
 
+def flat_candidate(row: Record) -> dict[str, Any]:
+    """A candidate for a spreadsheet."""
+    return {**row, "matched_keywords": "; ".join(row["matched_keywords"])}
+
+
 def lead_columns(columns: Sequence[str]) -> list[str]:
     """The columns of ``flat_lead`` for rows with ``columns``: a file without a lead has its header too."""
     return [*(column for column in columns if column != "extracted_data"), *EXTRACTED_COLUMNS]

@@ -39,12 +39,11 @@ from lead_assets.dagster_client.service import DagsterService
 from lead_assets.domain.ages import parse_since
 from lead_assets.domain.campaign import CAMPAIGN_ID, Campaign
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, Unavailable
-from lead_assets.domain.frames import to_rows
 from lead_assets.domain.schedule import next_due
 from lead_assets.domain.settings import Layer, resolve
 from lead_assets.export import flat_lead, lead_columns, write_records
 from lead_assets.storage.database import Database
-from lead_assets.storage.leads import read_qualified
+from lead_assets.storage.leads import LEAD_COLUMNS, read_qualified
 from lead_assets.storage.statistics import LastRun, read_funnel, read_last_runs
 
 _RUN_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -196,7 +195,7 @@ def get_leads(
     found_after = read_found_cursor(filters.cursor) if filters.cursor is not None and newest else None
     with given.database.connect() as connection:
         # One more than wanted: whether there is a next page.
-        frame = read_qualified(
+        rows = read_qualified(
             connection,
             campaign.id,
             limit=filters.limit + 1,
@@ -208,12 +207,11 @@ def get_leads(
             found_after=found_after,
             newest_first=newest,
         )
-    rows = to_rows(frame)
     page, last = rows[: filters.limit], rows[filters.limit - 1] if len(rows) > filters.limit else None
     cursor = _cursor(last, newest) if last else None
     headers = _link(campaign.id, filters.model_copy(update={"cursor": cursor})) if cursor else {}
     if filters.format == "csv":
-        return _csv(campaign.id, page, list(frame.columns), headers)
+        return _csv(campaign.id, page, list(LEAD_COLUMNS), headers)
     answer = LeadPage(leads=[Lead.model_validate(row) for row in page], next_cursor=cursor)
     return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
 

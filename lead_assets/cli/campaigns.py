@@ -9,7 +9,7 @@ import click
 import yaml
 from rich.table import Table
 
-from lead_assets.cli.previewing import change_options, changes_of
+from lead_assets.cli.change_options import change_options, changes_of
 from lead_assets.cli.state import campaign_argument, cell, console, echo_json, json_option, next_due_text
 from lead_assets.config.campaign_edits import edit_campaign
 from lead_assets.config.campaign_files import CampaignFile, list_campaigns, read_campaign

@@ -1,14 +1,36 @@
-"""An explanation for a person."""
+"""``explain``: everything about one document."""
 
 from typing import Any
 
+import click
 from rich.table import Table
 
-from lead_assets.cli.state import cell, console
-from lead_assets.domain.document import short_url
+from lead_assets.cli.state import campaign_argument, cell, console, echo_json, json_option, opened_database
+from lead_assets.config.environment import Environment
+from lead_assets.domain.document import fullname_in, short_url
+from lead_assets.pipeline.explain import explain_document
+from lead_assets.pipeline.run_context import resolve_run
 
 MOST_PARTS = 12
 """The strongest parts are shown; ``--json`` has all."""
+
+
+@click.command()
+@campaign_argument
+@click.argument("reddit_id", metavar="ID")
+@json_option
+def explain(campaign_id: str, reddit_id: str, as_json: bool) -> None:
+    """Tell everything about one document of CAMPAIGN: each gate, each score, and what was read.
+
+    ID is a fullname (t3_abc123), a post's id, or a link.
+    """
+    run = resolve_run(Environment.read(), campaign_id)
+    with opened_database() as database:
+        explanation = explain_document(database, run, fullname_in(reddit_id))
+    if as_json:
+        echo_json(explanation)
+    else:
+        print_explanation(explanation)
 
 
 def print_explanation(explanation: dict[str, Any]) -> None:

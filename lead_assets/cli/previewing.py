@@ -1,65 +1,19 @@
 """``preview``: which leads would go and come under other settings or lists; nothing is stored."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 from rich.table import Table
 
+from lead_assets.cli.change_options import change_options, changes_of
 from lead_assets.cli.state import campaign_argument, cell, console, echo_json, json_option, opened_database
 from lead_assets.config.environment import Environment
 from lead_assets.domain.document import short_url
-from lead_assets.domain.errors import InvalidInput
-from lead_assets.pipeline.preview import Changes, preview
+from lead_assets.pipeline.preview import preview
 from lead_assets.pipeline.run_context import resolve_run
 
 MOST_SHOWN = 15
-
-
-def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a change: settings, and what is added to the campaign's lists."""
-    for option in (
-        click.option("--exclude-author", "authors", multiple=True, metavar="NAME", help="An author, repeatable."),
-        click.option("--exclude-subreddit", "subreddits", multiple=True, metavar="NAME", help="Repeatable."),
-        click.option("--negative-keyword", "keywords", multiple=True, metavar="KEYWORD", help="Repeatable."),
-        click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting, repeatable."),
-    ):
-        command = option(command)
-    return command
-
-
-def changes_of(
-    assignments: Sequence[str], keywords: Sequence[str], subreddits: Sequence[str], authors: Sequence[str]
-) -> Changes:
-    """The change that the options name.
-
-    Raises:
-        InvalidInput: there is none, or an assignment has no value.
-    """
-    settings: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not value.strip():
-            raise InvalidInput(f"--set {assignment!r} has no value; write --set NAME=VALUE.")
-        settings[name.strip()] = plain_value(value.strip())
-    if not (settings or keywords or subreddits or authors):
-        raise InvalidInput(
-            "Nothing would change. Give --set, --negative-keyword, --exclude-subreddit or --exclude-author."
-        )
-    return Changes(settings, keywords, subreddits, authors)
-
-
-def plain_value(text: str) -> bool | int | float | str:
-    """``text`` as a campaign's file would have it."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 @click.command("preview")

@@ -15,8 +15,8 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from lead_assets.cli.executing import execute_shown, hand_over
+from lead_assets.cli.leads import print_leads
 from lead_assets.cli.progress import STAGES, StageDisplay
-from lead_assets.cli.reading import print_leads
 from lead_assets.cli.run_options import run_options
 from lead_assets.cli.servers import bring_up
 from lead_assets.cli.state import (

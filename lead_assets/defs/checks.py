@@ -12,9 +12,9 @@ from lead_assets.defs.assets.leads import leads
 from lead_assets.defs.metadata.tables import MAX_TABLE_ROWS, table
 from lead_assets.defs.partitioned_checks import as_dagster_failure, checked_campaign, partitioned_check
 from lead_assets.defs.resources import RunSettings
+from lead_assets.domain.document_text import document_text
 from lead_assets.domain.extraction import Extraction, ground
 from lead_assets.domain.frames import to_rows
-from lead_assets.domain.scoring import document_text
 from lead_assets.pipeline.connect import opened_embedder
 from lead_assets.pipeline.index import compare
 from lead_assets.search.typesense import SearchIndex

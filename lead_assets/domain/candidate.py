@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lead_assets.domain import frames
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.gates import GateOutcomes
+from lead_assets.domain.columns import COLUMNS, RANKED, of_kind
+from lead_assets.domain.judging import GateOutcomes
 from lead_assets.domain.keyword_places import KeywordPlaces, keyword_places
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.reposts import find_reposts
-from lead_assets.domain.scoring import Weights, centroid, cosine, fuse, lexical
+from lead_assets.domain.score_components import Weights
+from lead_assets.domain.scoring import centroid, cosine, fuse, lexical
 from lead_assets.domain.text_features import FEATURES, text_features
 
 
@@ -101,12 +102,12 @@ def is_wanted(frame: pd.DataFrame, campaign: Campaign) -> "pd.Series[bool]":
 
 _OF_OUTCOME: tuple[str, ...] = (
     *("text_hash", "kind", "source", "author", "score"),
-    *(name for name in frames.RANKED if not name.startswith("stored_")),
+    *(name for name in RANKED if not name.startswith("stored_")),
 )
 """What can change in the rows of candidates and rejections, but for the run; the text hash stands for the title."""
-_OUTCOME = {name: frames.COLUMNS[name] for name in _OF_OUTCOME}
-_TEXTS = frames.of_kind(_OUTCOME, "text")
-_NUMBERS = frames.of_kind(_OUTCOME, "number", "integer", "flag")
+_OUTCOME = {name: COLUMNS[name] for name in _OF_OUTCOME}
+_TEXTS = of_kind(_OUTCOME, "text")
+_NUMBERS = of_kind(_OUTCOME, "number", "integer", "flag")
 
 
 def outcome_digests(frame: pd.DataFrame, outcomes: GateOutcomes) -> "pd.Series[str]":

@@ -7,16 +7,13 @@ object without a usable id is malformed.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-import pandas as pd
-
-from lead_assets.domain import frames
+from lead_assets.domain.document_text import document_text, text_hash
 from lead_assets.domain.plain_text import clean
 from lead_assets.domain.removal import is_placeholder
-from lead_assets.domain.scoring import document_text, text_hash
 
 Kind = Literal["post", "comment"]
 
@@ -87,7 +84,7 @@ class Document:
     @property
     def own_text(self) -> str:
         """What its author wrote: keywords are matched against this. A comment's title is its post's."""
-        return _own_text(self.kind, self.title, self.body)
+        return own_text_of(self.kind, self.title, self.body)
 
     @property
     def own_title(self) -> str:
@@ -98,10 +95,6 @@ class Document:
     def text_hash(self) -> str:
         """Hash of the text that is indexed, embedded and read."""
         return text_hash(document_text(self.title, self.body))
-
-
-COLUMNS: tuple[str, ...] = tuple(frames.DOCUMENT)
-"""Columns of a frame of documents."""
 
 
 def from_reddit(thing: Mapping[str, object], source: str) -> Document:
@@ -141,18 +134,8 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
     )
 
 
-def to_frame(documents: Sequence[Document]) -> pd.DataFrame:
-    """Documents as a frame with ``COLUMNS``; numbers are floats, NaN where unknown."""
-    rows = [asdict(document) | {"text_hash": document.text_hash} for document in documents]
-    return frames.typed(pd.DataFrame(rows, columns=list(COLUMNS)))
-
-
-def own_texts(frame: pd.DataFrame) -> list[str]:
-    """For each row of a frame of documents what its author wrote."""
-    return [_own_text(*row) for row in zip(frame["kind"], frame["title"], frame["body"], strict=True)]
-
-
-def _own_text(kind: str, title: str, body: str) -> str:
+def own_text_of(kind: str, title: str, body: str) -> str:
+    """What the author of a document wrote: a comment's title is its post's."""
     return body if kind == "comment" else document_text(title, body)
 
 

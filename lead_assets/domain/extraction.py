@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lead_assets.domain.scoring import document_text
+from lead_assets.domain.document_text import document_text
 
 Intent = Literal["recommendation", "comparison", "switching", "problem", "hiring", "other"]
 Urgency = Literal["high", "medium", "low", "none"]

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from lead_assets.domain.gates import Gate, GateOutcomes, Threshold, UnknownPolicy
+from lead_assets.domain.gates import Gate, Threshold, UnknownPolicy
 from lead_assets.domain.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MONTH_SECONDS = 365.25 / 12 * 86_400
 _FIRST_POST = datetime(2005, 6, 23, tzinfo=UTC)
@@ -18,30 +19,30 @@ def _at_least(observed: "pd.Series[float]", limit: float) -> "pd.Series[bool]":
     return observed >= limit
 
 
-def _age_months(frame: pd.DataFrame) -> "pd.Series[float]":
+def _age_months(frame: "pd.DataFrame") -> "pd.Series[float]":
     return (frame["judged_as_of"] - frame["created_at"]).dt.total_seconds() / MONTH_SECONDS
 
 
-def _activity(frame: pd.DataFrame) -> "pd.Series[float]":
+def _activity(frame: "pd.DataFrame") -> "pd.Series[float]":
     """Subscribers for each hot post; a subreddit without hot posts has no ratio."""
     hot_posts = frame["subreddit_hot_posts"]
     return frame["subreddit_subscribers"] / hot_posts.where(hot_posts > 0)
 
 
-def _nsfw(frame: pd.DataFrame) -> "pd.Series[float]":
+def _nsfw(frame: "pd.DataFrame") -> "pd.Series[float]":
     return frame["over_18"].astype("Float64").astype("float64")
 
 
-def _is_post(frame: pd.DataFrame) -> "pd.Series[bool]":
+def _is_post(frame: "pd.DataFrame") -> "pd.Series[bool]":
     return frame["kind"] == "post"
 
 
-def _is_of_reddit(frame: pd.DataFrame) -> "pd.Series[bool]":
+def _is_of_reddit(frame: "pd.DataFrame") -> "pd.Series[bool]":
     """Karma and hot posts are Reddit's own to tell; archives do not know them."""
     return frame["source"] == "reddit"
 
 
-def _is_post_or_live(frame: pd.DataFrame) -> "pd.Series[bool]":
+def _is_post_or_live(frame: "pd.DataFrame") -> "pd.Series[bool]":
     """Comments in archives say nothing of their subreddit."""
     return _is_post(frame) | (frame["source"] != "archive")
 
@@ -213,44 +214,3 @@ def oldest_kept(as_of: datetime, settings: Settings) -> datetime:
     """When the oldest document that ``post_age`` keeps may have been posted."""
     seconds = min(settings.reddit_max_post_age_months * MONTH_SECONDS, (as_of - _FIRST_POST).total_seconds())
     return as_of - timedelta(seconds=seconds)
-
-
-def rejection_frame(frame: pd.DataFrame, outcomes: GateOutcomes) -> pd.DataFrame:
-    """The rejected rows of ``frame`` as rows of the table ``rejections``, indexed as ``frame``.
-
-    ``frame`` has the columns of documents, ``campaign_id`` and ``run_id``; it may be a part of what was outcomes.
-    """
-    rejected = frame[~outcomes.kept.loc[frame.index]]
-    decisions = outcomes.decisions.loc[rejected.index]
-    stages = {gate.name: gate.stage for gate in GATES}
-    values = outcomes.values.loc[rejected.index]
-    met = [_met_values(row, str(gate)) for row, gate in zip(values.to_dict("records"), decisions["gate"], strict=True)]
-    return pd.DataFrame(
-        {
-            "campaign_id": rejected["campaign_id"],
-            "reddit_id": rejected["reddit_id"],
-            "stage": decisions["gate"].map(stages),
-            "gate": decisions["gate"],
-            "setting": decisions["setting"],
-            "observed": decisions["observed"],
-            "threshold": decisions["threshold"],
-            "observed_values": pd.Series(met, index=rejected.index, dtype=object),
-            "kind": rejected["kind"],
-            "source": rejected["source"],
-            "subreddit": rejected["subreddit"],
-            "author": rejected["author"],
-            # A comment's title is its post's, which may be deleted one day when nothing points there from here.
-            "title": rejected["title"].where(rejected["kind"] != "comment", ""),
-            "url": rejected["url"],
-            "posted_at": rejected["created_at"],
-            "run_id": rejected["run_id"],
-        },
-        index=rejected.index,
-    )
-
-
-def _met_values(values: Mapping[Hashable, float], deciding: str) -> dict[str, float | None]:
-    """What the gates up to the deciding one observed; None where unknown."""
-    order = [gate.name for gate in GATES]
-    met = order[: order.index(deciding) + 1]
-    return {name: None if pd.isna(value) else float(value) for name in met if (value := values.get(name)) is not None}

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lead_assets.domain.errors import SettingInvalid
 from lead_assets.domain.prices import Price, parse_prices
-from lead_assets.domain.scoring import Weights
+from lead_assets.domain.score_components import Weights
 
 DEFAULT = "default"
 

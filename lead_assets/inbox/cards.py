@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from lead_assets.domain.ages import age
 from lead_assets.domain.frames import to_rows
-from lead_assets.domain.scoring import COMPONENTS, contributions
+from lead_assets.domain.score_components import COMPONENTS
+from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings
 from lead_assets.storage.inbox_leads import read_parents
 from lead_assets.storage.lead_events import read_notes

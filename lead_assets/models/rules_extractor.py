@@ -14,8 +14,8 @@ from operator import itemgetter
 from typing import Any
 
 from lead_assets.domain import cues
+from lead_assets.domain.document_text import document_text
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, Intent, ground
-from lead_assets.domain.scoring import document_text
 from lead_assets.models.protocols import ModelKeys, Outcome
 
 LEAD_CONFIDENCE = 0.35

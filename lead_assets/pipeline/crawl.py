@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from lead_assets.domain.document import COLUMNS, Document, merge_repeats, to_frame
+from lead_assets.domain.columns import DOCUMENT_COLUMNS
+from lead_assets.domain.document import Document, merge_repeats
+from lead_assets.domain.document_text import document_text, text_hash
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
-from lead_assets.domain.frames import to_rows
+from lead_assets.domain.frames import to_frame, to_rows
 from lead_assets.domain.funnel import rejection_examples
 from lead_assets.domain.gate_catalog import (
     AUTHOR_GATES,
@@ -20,10 +22,10 @@ from lead_assets.domain.gate_catalog import (
     METADATA_GATES,
     SUBREDDIT_GATES,
     oldest_kept,
-    rejection_frame,
 )
-from lead_assets.domain.gates import GateOutcomes, GateStats, apply_gates, join_outcomes, offenders
-from lead_assets.domain.scoring import document_text, text_hash
+from lead_assets.domain.gates import GateStats
+from lead_assets.domain.judging import GateOutcomes, apply_gates, join_outcomes, offenders
+from lead_assets.domain.rejections import rejection_frame
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.step import GateReport, Step, StepContext, StepReport
 from lead_assets.pipeline.timing import Phases
@@ -186,7 +188,7 @@ class Crawl:
         owned = frame.assign(campaign_id=self.session.campaign_id, run_id=self.run_id)
         rejected = rejection_frame(owned, outcomes)
         judged_rejected = rejected[rejected["gate"] != DEDUPLICATION.name]
-        columns = ("campaign_id", *COLUMNS, "judged_as_of", "run_id")
+        columns = ("campaign_id", *DOCUMENT_COLUMNS, "judged_as_of", "run_id")
         write_judged(
             connection,
             self.session.campaign_id,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lead_assets.domain.scoring import document_text, text_hash
+from lead_assets.domain.document_text import document_text, text_hash
 from lead_assets.models.protocols import Embedded, Embedder
 from lead_assets.pipeline.connect import opened_embedder
 from lead_assets.pipeline.step import Step, StepContext, StepReport

@@ -20,11 +20,12 @@ import sqlalchemy as sa
 from lead_assets.config.environment import Environment
 from lead_assets.domain.calibration import list_figures
 from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.document_text import text_hash
 from lead_assets.domain.errors import EvaluationFailed, LeadAssetsError, RunInterrupted
 from lead_assets.domain.evaluation import LEAD, Golden, Metrics, measure, recall_by_step
 from lead_assets.domain.gate_catalog import METADATA_GATES, RANK_GATES
 from lead_assets.domain.keywords import searches_of
-from lead_assets.domain.scoring import asking_phrases, telling_phrases, text_hash
+from lead_assets.domain.scoring import asking_phrases, telling_phrases
 from lead_assets.domain.settings import Layer, Settings, resolve
 from lead_assets.pipeline import crawl, embed, rank
 from lead_assets.pipeline import index as index_step

@@ -7,7 +7,8 @@ import pandas as pd
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import typed
 from lead_assets.domain.gate_catalog import DEDUPLICATION, GATES, RANK_GATES, gate_digest
-from lead_assets.domain.gates import EXCLUDED, Gate, judge
+from lead_assets.domain.gates import EXCLUDED, Gate
+from lead_assets.domain.judging import judge
 from lead_assets.domain.lead_model import LeadModel, described, what_would_change
 from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from lead_assets.domain.errors import SearchUnavailable
 from lead_assets.pipeline.step import Step, StepContext, StepReport
 from lead_assets.search.typesense import IMPORT_BATCH, SearchIndex
-from lead_assets.storage.bulk import read_frame
 from lead_assets.storage.corpus import read_text_hashes
+from lead_assets.storage.reading import read_frame
 from lead_assets.storage.schema import documents
 
 

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import component_frame, meaning_of, text_frame
-from lead_assets.domain.document import Document, to_frame
+from lead_assets.domain.document import Document
+from lead_assets.domain.document_text import document_text, text_hash
 from lead_assets.domain.errors import InvalidInput
+from lead_assets.domain.frames import to_frame
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.lead_training import LabelledCampaign
-from lead_assets.domain.scoring import TEXT_MATCH_TOKEN, asking_phrases, document_text, telling_phrases, text_hash
+from lead_assets.domain.scoring import TEXT_MATCH_TOKEN, asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
 from lead_assets.files import PUBLIC, replacing
 from lead_assets.models.protocols import Embedder

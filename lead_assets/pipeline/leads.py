@@ -31,7 +31,7 @@ def run(context: StepContext) -> StepReport:
             found = add_found(connection, campaign_id)
         stored = count_rows(connection, qualified_leads, campaign_id)
         funnel = funnel_steps(read_funnel(connection, campaign_id))
-        best = to_rows(read_qualified(connection, campaign_id, limit=MOST_SHOWN))
+        best = read_qualified(connection, campaign_id, limit=MOST_SHOWN)
     counts = {"leads_stored": stored, "leads_new": changes.new, "leads_gone": changes.gone, "leads_first_found": found}
     shown = ("relevance_score", "reddit_id", "subreddit", "reddit_url")
     return StepReport(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lead_assets.domain.calibration import bias, calibration_error, list_figures
 from lead_assets.domain.evaluation import LEAD, measure
 from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES
-from lead_assets.domain.gates import apply_gates
+from lead_assets.domain.judging import apply_gates
 from lead_assets.domain.lead_features import Values
 from lead_assets.domain.lead_marks import fit_posterior
 from lead_assets.domain.lead_model import probability

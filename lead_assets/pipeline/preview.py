@@ -4,8 +4,7 @@ It answers from what the last ranking and the readings stored, with the same gat
 no run has read yet is counted apart: only a run can say what it is.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,10 +12,12 @@ import sqlalchemy as sa
 
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import is_wanted
+from lead_assets.domain.changes import Changes
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.gate_catalog import GATES, RANK_GATES, REJUDGING_GATES
-from lead_assets.domain.gates import EXCLUDED, apply_gates
+from lead_assets.domain.gates import EXCLUDED
+from lead_assets.domain.judging import apply_gates
 from lead_assets.domain.keywords import KeywordMatcher
 from lead_assets.domain.lead_decision import decide
 from lead_assets.domain.scoring import fuse
@@ -32,39 +33,6 @@ ANSWERED: frozenset[str] = frozenset(
     | {"CUE_ASKING", "CUE_SELLING", "MIN_LEAD_PROBABILITY", "RELEVANCE"}
 )
 """The settings whose effect can be told from the store. The others change what is fetched, embedded or read."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What would be otherwise: settings by name, and what is added to the campaign's lists."""
-
-    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    negative_keywords: Sequence[str] = ()
-    exclude_subreddits: Sequence[str] = ()
-    exclude_authors: Sequence[str] = ()
-
-    def applied_to(self, campaign: Campaign) -> Campaign:
-        """The campaign with these changes, validated.
-
-        Raises:
-            InvalidInput: it would not be a valid campaign.
-        """
-        lists = campaign.subreddits
-        try:
-            return Campaign.model_validate(
-                campaign.model_dump(exclude={"notify"})
-                | {
-                    "negative_keywords": [*campaign.negative_keywords, *self.negative_keywords],
-                    "exclude_authors": [*campaign.exclude_authors, *self.exclude_authors],
-                    "subreddits": {
-                        "include": lists.include,
-                        "exclude": [*lists.exclude, *self.exclude_subreddits],
-                    },
-                }
-            )
-        except ValueError as error:
-            first = error.errors()[0]["msg"] if hasattr(error, "errors") else str(error)  # type: ignore[attr-defined]
-            raise InvalidInput(f"{str(first).removeprefix('Value error, ')}.") from None
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,16 @@ from lead_assets.domain.candidate import (
 )
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.funnel import funnel_steps, rejection_examples
-from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES, rejection_frame
-from lead_assets.domain.gates import EXCLUDED, GateOutcomes, GateStats, apply_gates, offenders
+from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES
+from lead_assets.domain.gates import EXCLUDED, GateStats
+from lead_assets.domain.judging import GateOutcomes, apply_gates, offenders
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.lead_features import MARKS
 from lead_assets.domain.lead_marks import Posterior, fit_posterior, no_marks, places_of
 from lead_assets.domain.lead_model import LeadModel, probability
-from lead_assets.domain.scoring import COMPONENTS, asking_phrases, telling_phrases
+from lead_assets.domain.rejections import rejection_frame
+from lead_assets.domain.score_components import COMPONENTS
+from lead_assets.domain.scoring import asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.text_features import FEATURES
 from lead_assets.domain.thresholds import FAR_FROM_CENTRE, lacks_common_centre

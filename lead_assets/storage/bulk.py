@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import sqlalchemy as sa
 
 Row = Mapping[str, Any]
@@ -83,28 +81,26 @@ def copy_to_stage(connection: sa.Connection, table: sa.Table, columns: Sequence[
     return stage
 
 
-def read_frame(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
-    """A query's rows as a frame; columns as the query names them."""
-    result = connection.execute(query)
-    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
-
-
 def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
 def _field(value: Any) -> str:
     """``value`` in COPY's text format."""
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+    if value is None:
         return _NULL
     if isinstance(value, str):
         return value.translate(_ESCAPES)
-    if isinstance(value, bool | np.bool_):
+    if hasattr(value, "tolist"):  # NumPy's, which is imported where somebody made it
+        value = value.tolist()
+        if isinstance(value, list):
+            return "[" + ",".join([f"{number:.9g}" for number in value]) + "]"
+    if value != value:  # NaN, NaT
+        return _NULL
+    if isinstance(value, bool):
         return "t" if value else "f"
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, np.ndarray):
-        return "[" + ",".join([f"{number:.9g}" for number in value.tolist()]) + "]"
     if isinstance(value, Mapping):
         return json.dumps(value, ensure_ascii=False).translate(_ESCAPES)
     if isinstance(value, list | tuple):

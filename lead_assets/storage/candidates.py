@@ -1,15 +1,15 @@
 """Ranked candidates and the rejections of the ranking."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.domain.frames import to_rows
-from lead_assets.domain.scoring import COMPONENTS
-from lead_assets.storage.bulk import Row, read_frame, update_existing, upsert
-from lead_assets.storage.corpus import forget_rejections, own_title
+from lead_assets.domain.score_components import COMPONENTS
+from lead_assets.storage.bulk import Row, update_existing, upsert
+from lead_assets.storage.corpus import forget_rejections
+from lead_assets.storage.reading import own_title, read_frame
 from lead_assets.storage.schema import (
     candidates,
     current_candidates,
@@ -19,12 +19,15 @@ from lead_assets.storage.schema import (
     rejections,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 JUDGED = (*(component.name for component in COMPONENTS), "keyword_hits", "score", "fused_score")
 """What the ranking's gates look at."""
 
 
 def write_ranked(
-    connection: sa.Connection, campaign_id: str, frame: pd.DataFrame, rejection_rows: Sequence[Row]
+    connection: sa.Connection, campaign_id: str, frame: "pd.DataFrame", rejection_rows: Sequence[Row]
 ) -> None:
     """Write ranked documents, the rejections among them, and forget the rejections of the others of them.
 
@@ -37,7 +40,7 @@ def write_ranked(
     forget_rejections(connection, campaign_id, [row["reddit_id"] for row in ranked if row["reddit_id"] not in rejected])
 
 
-def read_kept_among(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+def read_kept_among(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> "pd.DataFrame":
     """Those of ``reddit_ids`` that are stored as kept, with the components that the gates look at."""
     of_ids = candidates.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text)))
     query = (
@@ -48,7 +51,7 @@ def read_kept_among(connection: sa.Connection, campaign_id: str, reddit_ids: Seq
     return read_frame(connection, query).astype(dict.fromkeys(JUDGED, "float64"))
 
 
-def read_without_keys(connection: sa.Connection, campaign_id: str, basis: str) -> pd.DataFrame:
+def read_without_keys(connection: sa.Connection, campaign_id: str, basis: str) -> "pd.DataFrame":
     """Readable candidates whose request keys were made of something else than ``basis`` and their stored text.
 
     Columns: ``reddit_id, title, body, text_hash``.
@@ -91,7 +94,7 @@ ORDERED_BY: Mapping[Literal["probability", "fused"], OrderedBy] = {
 """What is best first, by RELEVANCE."""
 
 
-def read_to_extract(connection: sa.Connection, campaign_id: str, by: OrderedBy = "lead_probability") -> pd.DataFrame:
+def read_to_extract(connection: sa.Connection, campaign_id: str, by: OrderedBy = "lead_probability") -> "pd.DataFrame":
     """Readable candidates without an answer to the request that would be made now, best first.
 
     Columns: ``reddit_id, title, body, text_hash, request_key, attempts``: how often the same request failed, whichever
@@ -137,7 +140,7 @@ def _best_first(by: OrderedBy) -> list[sa.ColumnElement[Any]]:
     return [current_candidates.c[by].desc().nulls_last(), current_candidates.c.fused_score.desc()]
 
 
-def read_candidates(connection: sa.Connection, campaign_id: str, by: OrderedBy = "lead_probability") -> pd.DataFrame:
+def read_candidates(connection: sa.Connection, campaign_id: str, by: OrderedBy = "lead_probability") -> "pd.DataFrame":
     """Kept candidates for people, best first, near-duplicates after the documents that stand for them."""
     ranked = current_candidates.c
     query = (
@@ -163,7 +166,7 @@ def read_candidates(connection: sa.Connection, campaign_id: str, by: OrderedBy =
     return read_frame(connection, query)
 
 
-def read_components(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+def read_components(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame":
     """All ranked documents of a campaign, kept or not: ``reddit_id``, ``cosine_similarity``, ``fused_score`` and
     ``lead_probability``."""
     names = ("reddit_id", "cosine_similarity", "fused_score", "lead_probability")

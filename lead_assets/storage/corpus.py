@@ -2,18 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import sqlalchemy as sa
 
-from lead_assets.domain.document import COLUMNS
+from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.frames import typed
-from lead_assets.storage.bulk import Row, read_frame, update_existing, upsert
+from lead_assets.storage.bulk import Row, update_existing, upsert
+from lead_assets.storage.reading import read_frame
 from lead_assets.storage.schema import documents, rejections, sightings
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 CRAWL = "crawl"
-own_title = sa.case((documents.c.kind == "comment", ""), else_=documents.c.title).label("title")
-"""The title that a document's author wrote: a comment's title is its post's, and only its context."""
 JUDGED_COLUMNS = (
     "reddit_id",
     "kind",
@@ -32,7 +34,7 @@ JUDGED_COLUMNS = (
 """What the metadata gates look at, and what names a row in an example."""
 
 
-def read_sightings(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+def read_sightings(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> "pd.DataFrame":
     """The ledger's entries for ``reddit_ids``, their ages by the server's clock: ``reddit_id, age_seconds, …``."""
     query = sa.select(
         sightings.c.reddit_id,
@@ -40,8 +42,7 @@ def read_sightings(connection: sa.Connection, campaign_id: str, reddit_ids: Sequ
         sightings.c.gate_digest,
         sightings.c.run_id,
     ).where(sightings.c.campaign_id == campaign_id, sightings.c.reddit_id.in_(sa.bindparam("ids", expanding=True)))
-    result = connection.execute(query, {"ids": list(reddit_ids)})
-    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+    return read_frame(connection, query, {"ids": list(reddit_ids)})
 
 
 def read_states(connection: sa.Connection, campaign_id: str) -> dict[str, datetime | None]:
@@ -57,7 +58,7 @@ def read_states(connection: sa.Connection, campaign_id: str) -> dict[str, dateti
     return dict(connection.execute(query).tuples().all())
 
 
-def read_texts_of(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+def read_texts_of(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> "pd.DataFrame":
     """Of stored documents ``reddit_id, stored_title, stored_hash, stored_state_at``; a title only of comments."""
     query = sa.select(
         documents.c.reddit_id,
@@ -148,7 +149,7 @@ def unite_keywords(connection: sa.Connection, campaign_id: str, keywords: Mappin
         )
 
 
-def read_kept_by_run(connection: sa.Connection, campaign_id: str, run_id: str) -> pd.DataFrame:
+def read_kept_by_run(connection: sa.Connection, campaign_id: str, run_id: str) -> "pd.DataFrame":
     """Documents that run ``run_id`` kept, with the age at which the ledger had them before it."""
     known_before = sightings.c.previous_gate_digest == sightings.c.gate_digest
     age = sa.func.extract("epoch", sightings.c.seen_at - sightings.c.previous_seen_at).cast(sa.Double)
@@ -177,10 +178,10 @@ def is_rejected_by_crawl() -> sa.Exists:
 
 def read_documents(
     connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str] | None = None
-) -> pd.DataFrame:
-    """Stored documents of a campaign, all or the named ones: ``COLUMNS`` and ``judged_as_of``, oldest first."""
+) -> "pd.DataFrame":
+    """Stored documents of a campaign, all or the named ones, with ``judged_as_of``, oldest first."""
     query = (
-        sa.select(*(documents.c[name] for name in COLUMNS), documents.c.judged_as_of)
+        sa.select(*(documents.c[name] for name in DOCUMENT_COLUMNS), documents.c.judged_as_of)
         .where(documents.c.campaign_id == campaign_id)
         .order_by(documents.c.created_at.nulls_last(), documents.c.reddit_id)
     )
@@ -195,7 +196,7 @@ def read_text_hashes(connection: sa.Connection, campaign_id: str) -> dict[str, s
     return dict(connection.execute(query).tuples().all())
 
 
-def read_rejections(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+def read_rejections(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame":
     """Current rejections of a campaign, newest first."""
     query = (
         sa.select(*(column for column in rejections.columns if column.name != "observed_values"))

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from lead_assets.domain.scoring import document_text, text_hash
+from lead_assets.domain.document_text import document_text, text_hash
 from lead_assets.storage.bulk import upsert
 from lead_assets.storage.lead_events import take_texts
 from lead_assets.storage.schema import (

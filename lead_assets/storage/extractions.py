@@ -2,20 +2,22 @@
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from lead_assets.storage.bulk import Row, read_frame
-from lead_assets.storage.corpus import own_title
+from lead_assets.storage.bulk import Row
+from lead_assets.storage.reading import own_title, read_frame
 from lead_assets.storage.schema import candidates, current_candidates, current_extractions, documents, extractions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OK, FAILED = "ok", "failed"
 
 
-def read_by_keys_elsewhere(connection: sa.Connection, campaign_id: str, request_keys: Sequence[str]) -> pd.DataFrame:
+def read_by_keys_elsewhere(connection: sa.Connection, campaign_id: str, request_keys: Sequence[str]) -> "pd.DataFrame":
     """A good extraction of another campaign, or of another document, for each of ``request_keys`` that has one."""
     of_keys = extractions.c.request_key == sa.func.any(sa.bindparam("keys", type_=sa.ARRAY(sa.Text)))
     query = (
@@ -24,8 +26,7 @@ def read_by_keys_elsewhere(connection: sa.Connection, campaign_id: str, request_
         .where(of_keys, extractions.c.status == OK)
         .order_by(extractions.c.request_key, extractions.c.campaign_id != campaign_id, extractions.c.extracted_at)
     )
-    result = connection.execute(query, {"keys": list(request_keys)})
-    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+    return read_frame(connection, query, {"keys": list(request_keys)})
 
 
 def has_read_by(connection: sa.Connection, campaign_id: str, extractor: str) -> bool:
@@ -57,7 +58,7 @@ def _replacing_failed() -> sa.Insert:
     )
 
 
-def read_current(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+def read_current(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame":
     """The answers that count: ``reddit_id, request_key, extractor, model, extraction, stale``, with ``fused_score``."""
     answers = current_extractions.c
     query = (
@@ -81,7 +82,7 @@ def read_current(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
     return read_frame(connection, query)
 
 
-def read_current_with_texts(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+def read_current_with_texts(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame":
     """The answers that count, with the texts they are about: what grounding can be checked on."""
     answers = current_extractions.c
     query = (

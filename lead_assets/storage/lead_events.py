@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import sqlalchemy as sa
 
-from lead_assets.storage.bulk import read_frame
+from lead_assets.storage.reading import read_frame
 from lead_assets.storage.schema import deleted_documents, documents, lead_events, lead_marks, lead_states, rejections
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN = "run"
 """The actor of what a run of the graph writes."""
@@ -120,7 +122,7 @@ def read_history(connection: sa.Connection, campaign_id: str, reddit_id: str) ->
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def read_notes(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
+def read_notes(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> "pd.DataFrame":
     """The notes that stand, oldest first: ``reddit_id, value, actor, happened_at``."""
     undone = sa.alias(lead_events, "undone")
     query = (
@@ -146,7 +148,7 @@ def read_states(connection: sa.Connection, campaign_id: str, reddit_ids: Sequenc
     return {row.reddit_id: dict(row._mapping) for row in connection.execute(query)}
 
 
-def read_all_marks(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
+def read_all_marks(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame":
     """The current marks, oldest first: ``reddit_id, mark, reason, actor, marked_at``."""
     columns = [column for column in lead_marks.columns if column.name != "campaign_id"]
     query = sa.select(*columns).where(lead_marks.c.campaign_id == campaign_id)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as insert_into
 
-from lead_assets.storage.bulk import Row, read_frame, update_existing
+from lead_assets.storage.bulk import Row, update_existing
+from lead_assets.storage.reading import read_rows
 from lead_assets.storage.schema import (
     current_candidates,
     documents,
@@ -48,6 +48,13 @@ def write_stubs(connection: sa.Connection, campaign_id: str, model: str) -> int:
         where=changed,
     )
     return connection.execute(statement).rowcount
+
+
+LEAD_COLUMNS: tuple[str, ...] = (
+    *(column.name for column in qualified_leads.columns if column.name != "embedding"),
+    *("kind", "matched_keywords", "num_comments", "other_places", "found_at", "status", "snoozed_until"),
+)
+"""What ``read_qualified`` gives of a lead."""
 
 
 class LeadChanges(NamedTuple):
@@ -103,7 +110,7 @@ def read_qualified(
     after: tuple[float, str] | None = None,
     found_after: tuple[datetime, str] | None = None,
     newest_first: bool = False,
-) -> pd.DataFrame:
+) -> list[dict[str, Any]]:
     """Qualified leads without their embeddings, with the ``other_places`` where each was posted too.
 
     Best first, or those that were found last first. ``after`` is the relevance score and the id of a lead, and
@@ -112,7 +119,7 @@ def read_qualified(
     """
     found_at = sa.func.coalesce(lead_events.c.happened_at, qualified_leads.c.created_at)
     current = sa.func.coalesce(lead_decisions.c.status, "new")
-    columns = [column for column in qualified_leads.columns if column.name != "embedding"]
+    columns = [qualified_leads.c[name] for name in LEAD_COLUMNS if name in qualified_leads.c]
     places = _places(campaign_id)
     listed = sa.func.coalesce(places.c.other_places, sa.literal([], JSONB)).label("other_places")
     query = (
@@ -165,7 +172,7 @@ def read_qualified(
         query = query.where(
             lower | ((qualified_leads.c.relevance_score == score) & (qualified_leads.c.reddit_id > reddit_id))
         )
-    return read_frame(connection, query)
+    return read_rows(connection, query)
 
 
 def read_other_places(connection: sa.Connection, campaign_id: str, reddit_id: str) -> list[dict[str, Any]]:

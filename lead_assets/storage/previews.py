@@ -6,9 +6,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.domain.frames import typed
-from lead_assets.domain.scoring import COMPONENTS
-from lead_assets.storage.bulk import read_frame
-from lead_assets.storage.corpus import JUDGED_COLUMNS, own_title
+from lead_assets.domain.score_components import COMPONENTS
+from lead_assets.storage.corpus import JUDGED_COLUMNS
+from lead_assets.storage.reading import own_title, read_frame
 from lead_assets.storage.schema import current_candidates, documents, extractions, leads, qualified_leads
 
 

@@ -6,14 +6,15 @@ import pandas as pd
 import sqlalchemy as sa
 
 from lead_assets.domain.candidate import MATCHES
-from lead_assets.domain.document import COLUMNS
+from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.frames import typed
 from lead_assets.domain.text_features import FEATURES, VERSION
-from lead_assets.storage.bulk import Row, read_frame, upsert
+from lead_assets.storage.bulk import Row, upsert
+from lead_assets.storage.reading import read_frame
 from lead_assets.storage.schema import candidates, documents, rejections, text_features
 
 _LONG = ("body", "matched_keywords")
-_COLUMNS = tuple(name for name in COLUMNS if name not in _LONG)
+_COLUMNS = tuple(name for name in DOCUMENT_COLUMNS if name not in _LONG)
 
 
 def read_for_ranking(connection: sa.Connection, campaign_id: str, keywords_digest: str) -> pd.DataFrame:

@@ -6,9 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lead_assets.domain.changes import Changes
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.inbox.cards import shown
-from lead_assets.pipeline.preview import Changes, preview
+from lead_assets.pipeline.preview import preview
 from lead_assets.pipeline.run_context import RunContext
 
 MOST_TITLES = 4

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from lead_assets.domain.ages import age
+from lead_assets.domain.changes import Changes
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.funnel import funnel_steps
 from lead_assets.domain.gate_catalog import GATES, RANK_GATES, REJUDGING_GATES
 from lead_assets.domain.gates import Gate
 from lead_assets.domain.settings import Settings
 from lead_assets.inbox.cards import MOST_CONTEXT, excerpt_of, reddit_link, shown
-from lead_assets.pipeline.preview import Changes, Preview, preview, settings_in_force
+from lead_assets.pipeline.preview import Preview, preview, settings_in_force
 from lead_assets.pipeline.run_context import RunContext, resolve_run
 from lead_assets.storage.inbox_leads import read_tab
 from lead_assets.storage.rejected import READING, Nearness, ranking_model, read_rejected

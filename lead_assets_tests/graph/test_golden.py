@@ -61,7 +61,7 @@ def test_a_whole_archive_of_real_posts_gives_leads_that_a_salesperson_would_want
     assert checks(result)["extractions_grounded"].passed
     assert checks(result)["leads_complete"].passed
     with world.database.connect() as connection:
-        leads = read_qualified(connection, "crm")["reddit_id"].tolist()
+        leads = [lead["reddit_id"] for lead in read_qualified(connection, "crm")]
     labelled = [golden["labels"][reddit_id] for reddit_id in leads if reddit_id in golden["labels"]]
     assert sum(label == 2 for label in labelled[:10]) >= 7
 

@@ -28,7 +28,7 @@ def thing(number: int, title: str = TITLE, body: str = BODY, **other: Any) -> di
 def leads(world: World) -> dict[str, list[str]]:
     """Each lead with the fullnames of its other places."""
     with world.database.connect() as connection:
-        rows = read_qualified(connection, "crm").to_dict("records")
+        rows = read_qualified(connection, "crm")
     return {str(row["reddit_id"]): [place["reddit_id"] for place in row["other_places"]] for row in rows}
 
 

@@ -61,7 +61,7 @@ def test_odd_texts_go_through_and_none_comes_before_somebody_who_asks(world: Wor
     names = {thing["name"]: name for name, thing in odd.items()}
     with world.database.connect() as connection:
         best = read_candidates(connection, "crm")["reddit_id"].tolist()
-        leads = read_qualified(connection, "crm")["reddit_id"].tolist()
+        leads = [lead["reddit_id"] for lead in read_qualified(connection, "crm")]
     first = best[: len(clear)]
     # Who asks in German asks all the same; nobody else of them does.
     assert {names.get(each, "clear") for each in first} <= {"clear", "german"}

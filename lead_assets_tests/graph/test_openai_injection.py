@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from lead_assets.domain.document_text import document_text
 from lead_assets.domain.extraction import Extraction, occurs
-from lead_assets.domain.scoring import document_text
 from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS
 from lead_assets.models.openai.formats import KNOWN
 from lead_assets.models.openai.prompt import INSTRUCTIONS, repeats_instructions

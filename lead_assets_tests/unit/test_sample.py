@@ -12,9 +12,10 @@ import pytest
 import lead_assets
 from lead_assets.config.campaign_files import list_campaigns, read_campaign
 from lead_assets.domain.campaign import Campaign, end_of_day
-from lead_assets.domain.document import Document, merge_repeats, to_frame
+from lead_assets.domain.document import Document, merge_repeats
+from lead_assets.domain.frames import to_frame
 from lead_assets.domain.gate_catalog import METADATA_GATES, REJUDGING_GATES
-from lead_assets.domain.gates import GateOutcomes, apply_gates, judge
+from lead_assets.domain.judging import GateOutcomes, apply_gates, judge
 from lead_assets.domain.settings import Layer, Settings, resolve
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.sources.base import SourceCounts

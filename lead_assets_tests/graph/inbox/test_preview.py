@@ -7,8 +7,9 @@ import pytest
 from lead_assets.cli.running import SAMPLE
 from lead_assets.config.environment import Environment
 from lead_assets.defs.partitions import campaigns
+from lead_assets.domain.changes import Changes
 from lead_assets.domain.errors import InvalidInput
-from lead_assets.pipeline.preview import Changes, preview
+from lead_assets.pipeline.preview import preview
 from lead_assets.pipeline.run_context import resolve_run
 from lead_assets_tests.conftest import World
 

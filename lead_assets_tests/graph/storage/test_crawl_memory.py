@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lead_assets.domain.document import COLUMNS, Document, from_reddit, to_frame
-from lead_assets.domain.frames import to_rows
+from lead_assets.domain.columns import DOCUMENT_COLUMNS
+from lead_assets.domain.document import Document, from_reddit
+from lead_assets.domain.frames import to_frame, to_rows
 from lead_assets.domain.progress import QueryProgress, StoredDocument, SubredditFacts, TreeProgress, UnreadTree
 from lead_assets.storage.corpus import write_judged
 from lead_assets.storage.crawl_state import CrawlState, write_progress
@@ -35,7 +36,7 @@ def store(
 
     def rows(documents: Sequence[Document]) -> list[dict[str, Any]]:
         frame = to_frame(documents).assign(campaign_id=campaign, judged_as_of=NOW, run_id="run")
-        return to_rows(frame[["campaign_id", *COLUMNS, "judged_as_of", "run_id"]])
+        return to_rows(frame[["campaign_id", *DOCUMENT_COLUMNS, "judged_as_of", "run_id"]])
 
     rejection = {"stage": "crawl", "gate": "nsfw", "setting": "S", "observed": 1.0, "threshold": 1.0}
     rejection |= {"observed_values": {}, "kind": "post", "source": "reddit", "subreddit": "x", "author": None}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.document import (
-    COLUMNS,
     MAX_BODY_CHARACTERS,
     MAX_TITLE_CHARACTERS,
     Document,
@@ -20,10 +20,8 @@ from lead_assets.domain.document import (
     from_reddit,
     fullname_in,
     merge_repeats,
-    own_texts,
-    to_frame,
 )
-from lead_assets.domain.frames import to_rows, typed
+from lead_assets.domain.frames import own_texts, to_frame, to_rows, typed
 
 POST: dict[str, Any] = {
     "id": "1abc2d",
@@ -449,7 +447,7 @@ def test_a_post_and_a_comment_of_one_number_are_two_documents() -> None:
 def test_a_frame_has_a_column_for_each_field_and_the_text_hash() -> None:
     frame = to_frame([post(), comment()])
 
-    assert tuple(frame.columns) == COLUMNS == (*(field.name for field in fields(Document)), "text_hash")
+    assert tuple(frame.columns) == DOCUMENT_COLUMNS == (*(field.name for field in fields(Document)), "text_hash")
     assert frame["text_hash"].tolist() == [post().text_hash, comment().text_hash]
     assert (frame[[*MEASURES]].dtypes == "float64").all()
     assert frame["upvote_ratio"].isna().tolist() == [False, True]
@@ -458,7 +456,7 @@ def test_a_frame_has_a_column_for_each_field_and_the_text_hash() -> None:
 def test_an_empty_frame_has_the_columns_and_types_of_a_full_one() -> None:
     empty, full = to_frame([]), to_frame([post()])
 
-    assert tuple(empty.columns) == COLUMNS
+    assert tuple(empty.columns) == DOCUMENT_COLUMNS
     for column in (*MEASURES, "over_18"):
         assert empty[column].dtype == full[column].dtype
     assert isinstance(empty["created_at"].dtype, pd.DatetimeTZDtype)
@@ -471,7 +469,7 @@ def test_rows_of_a_frame_are_the_documents_again() -> None:
 
     rows = to_rows(to_frame(documents))
 
-    assert [Document(**{key: row[key] for key in COLUMNS if key != "text_hash"}) for row in rows] == documents
+    assert [Document(**{key: row[key] for key in DOCUMENT_COLUMNS if key != "text_hash"}) for row in rows] == documents
 
 
 def test_rows_have_integers_and_none() -> None:
@@ -550,7 +548,7 @@ def test_any_documents_survive_the_way_through_a_frame(things: list[dict[str, An
 
     rows = to_rows(to_frame(documents))
 
-    assert [Document(**{key: row[key] for key in COLUMNS if key != "text_hash"}) for row in rows] == documents
+    assert [Document(**{key: row[key] for key in DOCUMENT_COLUMNS if key != "text_hash"}) for row in rows] == documents
 
 
 @settings(deadline=None, max_examples=200)

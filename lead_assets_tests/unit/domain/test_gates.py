@@ -12,7 +12,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from lead_assets.domain.document import from_reddit, to_frame
+from lead_assets.domain.document import from_reddit
+from lead_assets.domain.frames import to_frame
 from lead_assets.domain.gate_catalog import (
     AUTHOR_GATES,
     CHEAP_GATES,
@@ -23,9 +24,10 @@ from lead_assets.domain.gate_catalog import (
     REJUDGING_GATES,
     SUBREDDIT_GATES,
     gate_digest,
-    rejection_frame,
 )
-from lead_assets.domain.gates import MAX_EXAMPLES, Gate, GateOutcomes, GateStats, apply_gates, join_outcomes, judge
+from lead_assets.domain.gates import MAX_EXAMPLES, Gate, GateStats
+from lead_assets.domain.judging import GateOutcomes, apply_gates, join_outcomes, judge
+from lead_assets.domain.rejections import rejection_frame
 from lead_assets.domain.settings import Settings
 
 AS_OF = datetime(2026, 6, 30, tzinfo=UTC)

@@ -5,19 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from lead_assets.domain.document_text import document_text, text_hash
 from lead_assets.domain.reposts import find_reposts
+from lead_assets.domain.score_components import Weights
 from lead_assets.domain.scoring import (
-    Weights,
     asking_phrases,
     centroid,
     contributions,
     cosine,
-    document_text,
     fuse,
     lexical,
     relevance,
     telling_phrases,
-    text_hash,
 )
 from lead_assets.domain.text_features import FEATURES, text_features
 

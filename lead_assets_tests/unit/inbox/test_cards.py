@@ -2,7 +2,7 @@
 
 import pytest
 
-from lead_assets.domain.scoring import COMPONENTS
+from lead_assets.domain.score_components import COMPONENTS
 from lead_assets.domain.settings import Settings
 from lead_assets.inbox.cards import REASONS, Excerpt, excerpt_of, reddit_link, shown, strongest_reasons
 

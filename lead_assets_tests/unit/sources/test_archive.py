@@ -13,8 +13,9 @@ import pytest
 import zstandard
 
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.document import Document, to_frame
+from lead_assets.domain.document import Document
 from lead_assets.domain.errors import SourceFailed, SourceNotFound
+from lead_assets.domain.frames import to_frame
 from lead_assets.sources.archive import MAX_LINE_BYTES, ArchiveSource
 from lead_assets.sources.base import MAX_EXAMPLES, SourceCounts
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.document import Document, from_reddit, to_frame
+from lead_assets.domain.document import Document, from_reddit
 from lead_assets.domain.errors import LookUpFailed, SourceFailed, SourceNotFound
+from lead_assets.domain.frames import to_frame
 from lead_assets.domain.progress import QueryProgress, StoredDocument, SubredditFacts
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.sources.arctic_shift import ArcticShiftSource, require_subreddits

@@ -12,8 +12,9 @@ from asyncprawcore.sessions import FiniteRetryStrategy
 
 from lead_assets.config.environment import RedditCredentials
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.document import Document, to_frame
+from lead_assets.domain.document import Document
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
+from lead_assets.domain.frames import to_frame
 from lead_assets.domain.progress import QueryProgress, StoredDocument, SubredditFacts, TreeProgress, UnreadTree
 from lead_assets.sources.archive import ArchiveSource
 from lead_assets.sources.base import Batch, SourceCounts
