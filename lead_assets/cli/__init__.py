@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,24 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 """Each command's module and what it does: a command is imported when it is used, since some import all of Dagster."""
 
 
+OF_A_CAMPAIGN = frozenset({"run", "backfill", "leads", "mark", "candidates", "explain", "preview", "report", "export"})
+"""The commands whose next word is a campaign."""
+
+
+def load_command(name: str) -> click.Command:
+    """The command of this name, imported now."""
+    module, function = COMMANDS[name][0].split(":")
+    return getattr(importlib.import_module(f"lead_assets.cli.{module}"), function)
+
+
+def load_env_files(warn: Callable[[str], object]) -> None:
+    """Read the files ``.env``; where one stands comes first, and what is set already stays."""
+    from lead_assets.config import env_files
+    from lead_assets.config.environment import PROJECT
+
+    env_files.load((Path.cwd(), PROJECT), os.environ, warn)
+
+
 class _Commands(click.Group):
     """Imports a command when it is used, and reports our errors in one sentence."""
 
@@ -67,8 +85,18 @@ class _Commands(click.Group):
         """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name][0].split(":")
-        return getattr(importlib.import_module(f"lead_assets.cli.{module}"), name)
+        return load_command(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command; while a shell asks for a campaign or a setting, a stand-in that knows them."""
+        name, *given = args
+        if ctx.resilient_parsing and name in OF_A_CAMPAIGN and given[-1:] in ([], ["--set"]):
+            from lead_assets.cli.completion import StandIn
+
+            return name, StandIn(name), given[-1:]
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table above: help imports none of them."""
@@ -113,10 +141,6 @@ def _exit_code(error: LeadAssetsError) -> int:
 )
 def main(campaigns_dir: Path | None) -> None:
     """Find sales leads on Reddit: one campaign file, one command, today's leads with the reason for each."""
-    from lead_assets.config import env_files
-    from lead_assets.config.environment import PROJECT
-
-    # Where one stands comes first; what is set already stays.
-    env_files.load((Path.cwd(), PROJECT), os.environ, lambda told: click.echo(f"Warning: {printable(told)}", err=True))
+    load_env_files(lambda told: click.echo(f"Warning: {printable(told)}", err=True))
     if campaigns_dir is not None:
         os.environ["LEAD_ASSETS_CAMPAIGNS"] = str(campaigns_dir.absolute())

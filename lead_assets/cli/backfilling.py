@@ -11,6 +11,7 @@ import click
 from rich.live import Live
 
 from lead_assets.cli.backfill_display import counts, picture
+from lead_assets.cli.completion import campaign_ids
 from lead_assets.cli.progress import STAGES
 from lead_assets.cli.run_options import run_options
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, known_campaign
@@ -52,7 +53,7 @@ class Request:
 
 
 @click.command()
-@click.argument("campaign_ids", metavar="[CAMPAIGN]...", nargs=-1)
+@click.argument("campaign_ids", metavar="[CAMPAIGN]...", nargs=-1, shell_complete=campaign_ids)
 @click.option("--all", "every", is_flag=True, help="All campaigns, also those that `enabled: false` pauses.")
 @run_options
 @click.option("--again", is_flag=True, help="Run also what is done already.")

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from lead_assets.cli.completion import setting_names
 from lead_assets.domain.changes import Changes
 from lead_assets.domain.errors import InvalidInput
 
@@ -15,7 +16,14 @@ def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--exclude-author", "authors", multiple=True, metavar="NAME", help="An author, repeatable."),
         click.option("--exclude-subreddit", "subreddits", multiple=True, metavar="NAME", help="Repeatable."),
         click.option("--negative-keyword", "keywords", multiple=True, metavar="KEYWORD", help="Repeatable."),
-        click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting, repeatable."),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A setting, repeatable.",
+            shell_complete=setting_names,
+        ),
     ):
         command = option(command)
     return command

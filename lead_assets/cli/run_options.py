@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lead_assets.cli.completion import setting_names
 from lead_assets.defs.resources import RunSettings
 from lead_assets.domain.errors import InvalidInput
 
@@ -14,7 +15,12 @@ source_option = click.option("--source", help="Where documents come from in this
 path_option = click.option("--path", type=click.Path(path_type=Path), help="The archive file (.ndjson or .zst).")
 as_of_option = click.option("--as-of", help="Day as of which ages are judged, such as 2026-01-31.")
 set_option = click.option(
-    "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting for this run, repeatable."
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting for this run, repeatable.",
+    shell_complete=setting_names,
 )
 
 

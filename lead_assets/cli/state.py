@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from lead_assets.cli.completion import campaign_ids
 from lead_assets.config.campaign_files import find_campaign
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
@@ -28,7 +29,7 @@ console = Console(highlight=False, markup=False)
 errors = Console(highlight=False, markup=False, stderr=True)
 """For progress and warnings: standard output is the answer's."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-campaign_argument = click.argument("campaign_id", metavar="CAMPAIGN")
+campaign_argument = click.argument("campaign_id", metavar="CAMPAIGN", shell_complete=campaign_ids)
 
 
 def set_variable(name: str, value: str) -> None:

@@ -80,3 +80,26 @@ def test_a_killed_run_leaves_the_last_whole_file(tmp_path: Path) -> None:
 
     assert done.returncode == -signal.SIGKILL
     assert [row["reddit_id"] for row in read(log.path)] == ["t3_1"]
+
+
+@pytest.mark.parametrize("words", ["lead-assets run ", "lead-assets run crm --set MIN", "lead-assets lea"])
+def test_nothing_heavy_is_imported_for_completion(tmp_path: Path, words: str) -> None:
+    """Completion answers while somebody waits with a finger on the key."""
+    code = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print(sorted({'dagster', 'pandas', 'sqlalchemy'} & set(sys.modules))))\n"
+        "from lead_assets.cli import main\n"
+        "main(prog_name='lead-assets')"
+    )
+    (tmp_path / "crm.yaml").write_text("")
+    asked = {
+        "LEAD_ASSETS_CAMPAIGNS": str(tmp_path),
+        "_LEAD_ASSETS_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert len(done.stdout.splitlines()) > 1
