@@ -1,5 +1,6 @@
 """``up``, ``down``, ``dev``: the embedded servers, and the Dagster UI on top of them."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,7 +15,11 @@ from lead_assets.cli.ports import require_free_port
 from lead_assets.cli.state import console, opened_index, set_variables
 from lead_assets.config.campaign_files import list_campaigns
 from lead_assets.config.environment import DAGSTER_URL, Environment
+from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.errors import CampaignInvalid, InvalidInput
 from lead_assets.pipeline.index import repair
+from lead_assets.pipeline.run_context import resolve_run
+from lead_assets.pipeline.stale_readings import stale_readings
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
 from lead_assets.storage.statistics import read_campaign_stats
@@ -50,6 +55,7 @@ def bring_up() -> None:
         if before != after:
             console.print(f"Schema of PostgreSQL: {before or 'none'} → {after}.")
         _migrate_index(database)
+        _announce_stale_readings(database, environment)
     finally:
         database.close()
 
@@ -65,6 +71,33 @@ def _migrate_index(database: Database) -> None:
                 repair(connection, index, collection, campaign_id, lambda _: None)
         index.point_alias(collection)
     console.print(f"Index of Typesense: {collection}.")
+
+
+def _announce_stale_readings(database: Database, environment: Environment) -> None:
+    """Say what will be paid for again, before somebody pays for it. Campaigns that cannot be run say so elsewhere."""
+    for campaign in _valid_campaigns(environment):
+        with contextlib.suppress(InvalidInput), database.connect() as connection:
+            stale = stale_readings(connection, resolve_run(environment, campaign.id))
+            if stale.count:
+                console.print(
+                    f"Campaign {campaign.id}: {stale.count} readings are stale, because the instructions, the model "
+                    f"or the product changed. The next runs read them again, for {_money(stale.cost_usd)}.",
+                    soft_wrap=True,
+                )
+
+
+def _valid_campaigns(environment: Environment) -> list[Campaign]:
+    try:
+        files = list_campaigns(environment.campaigns)
+    except CampaignInvalid:
+        return []
+    return [file.campaign for file in files if file.campaign is not None]
+
+
+def _money(usd: float | None) -> str:
+    if usd is None:
+        return "an unknown cost"
+    return f"about {usd:.2f} US dollars" if usd >= 0.01 else "less than 0.01 US dollars"
 
 
 @click.command()

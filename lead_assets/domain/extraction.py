@@ -68,19 +68,21 @@ class Extraction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    is_lead: bool = Field(description="Whether the author now needs what the product's category offers, and looks.")
-    pain_point: str | None = Field(description="What troubles the author, or null.")
-    intent: Intent = Field(
-        description="recommendation: asks for a product or service; comparison: chooses between named ones; "
-        "switching: leaves one for another; problem: asks how to solve what the product solves; "
-        "hiring: looks for somebody to do the work; other: none of these."
+    is_lead: bool = Field(
+        description="Whether the author needs what the product's category offers now, and is looking for it."
     )
-    urgency: Urgency = Field(description="How soon the author wants it, by the author's own words.")
+    pain_point: str | None = Field(description="The author's problem, or null.")
+    intent: Intent = Field(
+        description="recommendation: asks for a product or service; comparison: weighs named options; "
+        "switching: wants to leave one product for another; problem: asks how to solve what the product solves; "
+        "hiring: wants someone to do the work; other: none of these."
+    )
+    urgency: Urgency = Field(description="How soon the author wants it, judged by their own words.")
     budget: str | None = Field(description="The budget exactly as written, or null.")
     contact: list[str] = Field(description="Ways to reach the author, exactly as written in the document.")
     evidence: list[str] = Field(description="Verbatim quotes from the document that show the need.")
-    confidence: float = Field(ge=0, le=1, description="How sure it is that this is a lead, from 0 to 1.")
-    summary: str = Field(description="One sentence on what the author wants.")
+    confidence: float = Field(ge=0, le=1, description="How certain it is that this is a lead, from 0 to 1.")
+    summary: str = Field(description="One sentence saying what the author wants.")
 
 
 @dataclass(frozen=True)

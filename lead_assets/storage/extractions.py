@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OK, FAILED = "ok", "failed"
+RULES = "rules"
+"""The reader that costs nothing."""
 
 
 def read_by_keys_elsewhere(connection: sa.Connection, campaign_id: str, request_keys: Sequence[str]) -> "pd.DataFrame":
@@ -27,6 +29,30 @@ def read_by_keys_elsewhere(connection: sa.Connection, campaign_id: str, request_
         .order_by(extractions.c.request_key, extractions.c.campaign_id != campaign_id, extractions.c.extracted_at)
     )
     return read_frame(connection, query, {"keys": list(request_keys)})
+
+
+def read_outdated(connection: sa.Connection, campaign_id: str, basis: str) -> tuple[int, float | None]:
+    """How many of a model's answers that count were asked for on another basis than ``basis``, and their mean cost.
+
+    The cost is in US dollars, and None where no stored reading of the campaign has a known one.
+    """
+    ranked, answers = current_candidates.c, current_extractions.c
+    of_model = (answers.campaign_id == campaign_id) & (answers.extractor != RULES)
+    is_current = (ranked.request_basis == sa.literal(basis) + ":" + ranked.text_hash) & ~answers.stale
+    query = (
+        sa.select(sa.func.count())
+        .select_from(current_extractions)
+        .join(
+            current_candidates,
+            (ranked.campaign_id == answers.campaign_id) & (ranked.reddit_id == answers.reddit_id),
+        )
+        .where(of_model, is_current.is_not(True))
+    )
+    costs = sa.select(sa.func.avg(extractions.c.cost_usd)).where(
+        extractions.c.campaign_id == campaign_id, extractions.c.extractor != RULES, extractions.c.status == OK
+    )
+    mean = connection.scalar(costs)
+    return connection.scalar(query) or 0, None if mean is None else float(mean)
 
 
 def has_read_by(connection: sa.Connection, campaign_id: str, extractor: str) -> bool:

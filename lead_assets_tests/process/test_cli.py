@@ -1,5 +1,6 @@
 """The command line as a user meets it, on real servers: what it prints, and how it says what is wrong."""
 
+import contextlib
 import csv
 import io
 import json
@@ -509,6 +510,26 @@ def test_a_run_killed_while_openai_reads_pays_again_for_the_documents_under_way_
     assert outcome["funnel"]["extracted"] == len(read) == count
     assert read.total() - count <= concurrency
     assert max(read.values()) <= 2
+
+
+def test_up_says_what_will_be_read_again_and_what_that_costs(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.archive(*(post(f"{ASK} Shop {number}.", author=f"author{number}") for number in range(3)))
+    with StandIn() as openai:
+        for name, value in {
+            "OPENAI_BASE_URL": openai.url,
+            "EMBEDDER": "local",
+            "MODEL_PRICES": '{"gpt-4o-mini": [1000, 1000]}',
+        }.items():
+            monkeypatch.setenv(name, value)
+        shell("run", "shop_crm")
+        assert "stale" not in shell("up").output
+
+        shell.campaign(product="Accounting for bakers.")
+        announced = shell("up").output
+    with contextlib.closing(Database(shell.environment["DATABASE_URL"])) as database, database.connect() as connection:
+        paid = connection.scalar(sa.text("SELECT sum(cost_usd) FROM lead_assets.extractions"))
+    assert "Campaign shop_crm: 3 readings are stale" in announced
+    assert f"for about {paid:.2f} US dollars" in announced
 
 
 def test_warnings_do_not_get_into_the_json(shell: Shell) -> None:
