@@ -1,7 +1,7 @@
 """Reading candidates with a model behind an OpenAI-compatible endpoint.
 
-What belongs here: asking, asking again, and caps. What does not: the prompt (``prompt``), formats (``formats``), what
-counts as an answer (``answers``), trying again (``endpoint``), or grounding (``domain.extraction``).
+What belongs here: which documents are asked about, several at once, within the caps, and whose fault a failure is. What
+does not: the requests about one document (``conversation``) or grounding (``domain.extraction``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,11 @@ from typing import Any
 from lead_assets.domain.errors import EndpointUnavailable, ExtractionFailed, SettingInvalid
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.models.openai import prompt as prompt
-from lead_assets.models.openai.answers import Answer, answer_in
 from lead_assets.models.openai.concurrency import results
-from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Received, Stopped
-from lead_assets.models.openai.formats import KNOWN, Dialect, Known
-from lead_assets.models.openai.tokens import count_tokens
-from lead_assets.models.openai.usage import Budget, Tokens
+from lead_assets.models.openai.conversation import CapReached, Conversation, Spent
+from lead_assets.models.openai.endpoint import Endpoint, InputRefused, NoAnswer, Stopped
+from lead_assets.models.openai.formats import KNOWN, Known
+from lead_assets.models.openai.usage import Budget
 from lead_assets.models.protocols import Outcome
 
 MOST_FAILURES_IN_A_ROW = 5
@@ -24,22 +23,6 @@ MOST_FAILURES_IN_A_ROW = 5
 HARMLESS = ExtractionRequest("A product.", "A short text.", "")
 """What an endpoint that does not read this reads nothing."""
 RAW_KEPT_CHARACTERS = 4_000
-OVERHEAD_TOKENS = 200
-"""What an endpoint may add to a request of its own, for estimating the most that it can cost."""
-
-
-@dataclass
-class _Spent:
-    """What one document took, over all its requests."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | None = 0.0
-
-    def add(self, tokens: Tokens, cost: float | None) -> None:
-        self.input_tokens += tokens.input or 0
-        self.output_tokens += tokens.output or 0
-        self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
 
 
 @dataclass(frozen=True)
@@ -56,10 +39,6 @@ class _Done:
     position: int
     outcome: Outcome | None
     unanswered: bool = False
-
-
-class _CapReached(Exception):
-    """Asking on would exceed a cap of the run."""
 
 
 class OpenAIExtractor:
@@ -87,9 +66,9 @@ class OpenAIExtractor:
         self._endpoint = endpoint
         self._concurrency = concurrency
         self._budget = Budget(max_calls, max_cost_usd)
-        self._max_document, self._max_output = max_document_tokens, max_output_tokens
+        self._max_document = max_document_tokens
         self._keys = prompt.RequestKeys(endpoint.model, max_document_tokens)
-        self._known = known
+        self._conversation = Conversation(endpoint, self._budget, known, max_document_tokens, max_output_tokens)
         if self._budget.caps_cost and endpoint.usage.price is None:
             raise SettingInvalid(
                 f"LLM_MAX_COST_PER_RUN is set, but the price of {endpoint.model} is unknown; set MODEL_PRICES to "
@@ -168,12 +147,12 @@ class OpenAIExtractor:
         Nobody is blamed where a cap does not let us find out.
         """
         asked = prompt.messages(HARMLESS)
-        most = self._most_usd(asked)
+        most = self._conversation.most_usd(asked)
         if not self._budget.reserve(most):
             return [], None
         try:
-            self._ask(asked, self._known.of(self._endpoint.address.url, self.model), most, _Spent())
-        except (_CapReached, Stopped):
+            self._conversation.ask(asked, self._conversation.dialect, most, Spent())
+        except (CapReached, Stopped):
             return [], None
         except EndpointUnavailable as error:
             return [], error
@@ -187,27 +166,21 @@ class OpenAIExtractor:
 
     def is_known(self) -> bool:
         """Whether an answer of this endpoint has validated in this process."""
-        return self._known.of(self._endpoint.address.url, self.model).proven
+        return self._conversation.dialect.proven
 
     def reserve(self, request: ExtractionRequest) -> float | None:
         """Reserve the first call for a document: the most US dollars that it can cost; None where a cap forbids it."""
-        most = self._most_usd(prompt.messages(request, self._max_document)) if self._budget.caps_cost else 0.0
+        most = (
+            self._conversation.most_usd(prompt.messages(request, self._max_document)) if self._budget.caps_cost else 0.0
+        )
         return most if self._budget.reserve(most) else None
-
-    def _most_usd(self, asked: list[prompt.Message]) -> float:
-        price = self._endpoint.usage.price
-        if price is None or not self._budget.caps_cost:
-            return 0.0
-        texts = [prompt.schema_text(), prompt.schema_text(), *(message["content"] for message in asked)]
-        tokens = sum(count_tokens(text, prompt.ENCODING) for text in texts) + OVERHEAD_TOKENS
-        return price.of(tokens, self._max_output)
 
     def _read(self, job: _Job) -> _Done:
         """Read one document; its first call is reserved."""
-        spent = _Spent()
+        spent = Spent()
         try:
-            answer = self._conversation(job, spent)
-        except (Stopped, _CapReached):
+            answer = self._conversation.about(job.request, job.most_usd, spent)
+        except (Stopped, CapReached):
             return _Done(job.position, None)
         except (InputRefused, NoAnswer) as error:
             failure = ExtractionFailed(f"The endpoint did not read it ({error}).")
@@ -217,72 +190,6 @@ class OpenAIExtractor:
             return _Done(job.position, _outcome(answer.extraction, None, spent))
         failure = ExtractionFailed(answer.complaint)
         return _Done(job.position, _outcome(failure, answer.raw[:RAW_KEPT_CHARACTERS], spent))
-
-    def _conversation(self, job: _Job, spent: _Spent) -> Answer:
-        """Ask; where the answer does not validate, ask once more with what is wrong with it."""
-        first = prompt.messages(job.request, self._max_document)
-        dialect = self._known.of(self._endpoint.address.url, self.model)
-        dialect, answer = self._ask(first, dialect, job.most_usd, spent)
-        if answer.extraction is not None or answer.is_final:
-            return answer
-        if not dialect.proven and not answer.has_object:
-            # It took the format and did not heed it: show the schema instead.
-            dialect = dialect.showing_schema()
-        again = prompt.asked_again(first, answer.raw, answer.complaint)
-        most = self._most_usd(again)
-        if not self._budget.reserve(most):
-            return answer
-        try:
-            return self._ask(again, dialect, most, spent)[1]
-        except (_CapReached, Stopped, EndpointUnavailable, InputRefused, NoAnswer):
-            # The first answer is paid for: it is kept. Where the endpoint ends here, the next document says so.
-            return answer
-
-    def _ask(
-        self, asked: list[prompt.Message], dialect: Dialect, most_usd: float, spent: _Spent
-    ) -> tuple[Dialect, Answer]:
-        """One answer to ``asked``, in the best format that the endpoint takes; its first call is reserved."""
-        while True:
-            try:
-                received = self._send(asked, dialect, most_usd, spent)
-            except InputRefused as refusal:
-                simpler = None if refusal.too_long or refusal.by_filter else dialect.after_refusal(str(refusal))
-                if simpler is None:
-                    raise
-                dialect = simpler
-                if not self._budget.reserve(most_usd):
-                    raise _CapReached from None
-                continue
-            answer = answer_in(received.body, asked[1]["content"], self._endpoint.scrubbed)
-            if answer.extraction is not None:
-                self._known.works(self._endpoint.address.url, self.model, dialect)
-            return dialect, answer
-
-    def _send(self, asked: list[prompt.Message], dialect: Dialect, most_usd: float, spent: _Spent) -> Received:
-        """Send a reserved call; each repetition reserves another. What surely cost nothing is given back."""
-
-        def before_repeating(failed: NoAnswer) -> None:
-            if failed.is_free:
-                self._budget.settle(most_usd, 0.0)
-            if not self._budget.reserve(most_usd):
-                raise _CapReached
-
-        try:
-            received = self._endpoint.send(
-                lambda client: dialect.send(client, self.model, asked, self._max_output), before_repeating
-            )
-        except Stopped:
-            self._budget.give_back(most_usd)
-            raise
-        except (InputRefused, NoAnswer) as error:
-            if isinstance(error, InputRefused) or error.is_free:
-                self._budget.settle(most_usd, 0.0)
-            raise
-        tokens = Tokens.of(received.body)
-        cost = self._endpoint.usage.used(tokens)
-        spent.add(tokens, cost)
-        self._budget.settle(most_usd, cost)
-        return received
 
 
 class _Waiting:
@@ -319,5 +226,5 @@ def _positioned(held: list[_Done]) -> list[tuple[int, Outcome]]:
     return [(done.position, done.outcome) for done in held if done.outcome is not None]
 
 
-def _outcome(result: Extraction | ExtractionFailed, raw: str | None, spent: _Spent) -> Outcome:
+def _outcome(result: Extraction | ExtractionFailed, raw: str | None, spent: Spent) -> Outcome:
     return Outcome(result, raw, spent.input_tokens, spent.output_tokens, spent.cost_usd)

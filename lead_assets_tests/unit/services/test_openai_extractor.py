@@ -165,7 +165,7 @@ def test_an_answer_that_does_not_validate_is_asked_for_again_once_with_what_is_w
     assert server.requests[CHAT] == 2
     again = server.bodies[CHAT][1]["messages"]
     assert [message["role"] for message in again] == ["system", "user", "assistant", "user"]
-    assert "not the object that was asked for" in again[-1]["content"]
+    assert "not the object I asked for" in again[-1]["content"]
 
 
 def test_what_never_validates_is_a_failure_with_what_was_said_and_blocks_nobody(server: StandIn) -> None:
