@@ -198,7 +198,9 @@ def test_a_killed_run_in_a_process_of_its_own_does_not_hold_up_its_campaign(ther
     killed = there.newest(slow)
     assert killed is not None
     eventually(lambda: there.run(killed.run_id).is_failure, "that the registry notices it")
-    assert there.newest(slow) == there.run(killed.run_id), "nobody has started it again"
+    newest = there.newest(slow)
+    assert newest is not None
+    assert newest.run_id == killed.run_id, "nobody has started it again"
 
 
 def test_a_second_dev_on_one_home_is_one_sentence(there: There) -> None:
