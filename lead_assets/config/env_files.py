@@ -24,6 +24,7 @@ KNOWN = frozenset(
         "TYPESENSE_API_KEY",
         "ARCTIC_SHIFT_URL",
         "DAGSTER_URL",
+        "PAGE_URL",
         "LEAD_ASSETS_EXECUTOR",
         "CELERY_BROKER_URL",
         "CELERY_VISIBILITY_SECONDS",
@@ -65,7 +66,7 @@ def _known_in(path: Path, warn: Callable[[str], object]) -> Mapping[str, str]:
     values = dotenv_values(stream=StringIO(text), interpolate=False)
     unknown = sorted(name for name in values if not _is_known(name))
     if unknown:
-        warn(f"{path}: {', '.join(unknown[:5])[:200]} is no setting of this program, and is left out.")
+        warn(f"{path}: {', '.join(unknown[:5])[:200]} is not a setting of this program and is ignored.")
     return {name: value for name, value in values.items() if _is_known(name) and value is not None}
 
 

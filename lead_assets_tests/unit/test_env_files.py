@@ -1,11 +1,15 @@
 """Files named ``.env``: whose are read, and what they may set."""
 
+import inspect
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from lead_assets.config import env_files
+from lead_assets.config.env_files import KNOWN
+from lead_assets.config.environment import Environment
 
 
 def loaded(*folders: Path, **before: str) -> tuple[dict[str, str], list[str]]:
@@ -59,3 +63,9 @@ def test_a_fifo_and_a_folder_do_not_stop_the_command(tmp_path: Path) -> None:
 
 def test_no_file_is_no_matter(tmp_path: Path) -> None:
     assert loaded(tmp_path) == ({}, [])
+
+
+def test_whatever_the_environment_reads_may_stand_in_a_file() -> None:
+    read = re.findall(r"given\.get\(\"(\w+)\"", inspect.getsource(Environment.read))
+    assert "DATABASE_URL" in read
+    assert set(read) <= KNOWN
