@@ -26,13 +26,19 @@ def decide(
     extractor: str,
     is_lead: bool,
     confidence: float,
+    has_evidence: bool,
 ) -> Decision:
     """The decision about one document by RELEVANCE.
 
     ``lead_probability`` is the ranking's, None where it was ranked before there was one. ``extractor`` said ``is_lead``
-    with ``confidence``: rules only quote, a language model's reading moves the probability.
+    with ``confidence``: rules only quote, a language model's reading moves the probability. What a model quotes and the
+    document does not say is removed: without evidence left it is not a lead.
     """
     if settings.relevance == "fused" or lead_probability is None:
         return Decision(round(float(relevance(fused_score, confidence)), 6), is_lead, None)
-    likely = lead_probability if extractor == RULES else with_reading(lead_probability, is_lead, confidence)
-    return Decision(round(likely, 6), likely >= settings.min_lead_probability, settings.min_lead_probability)
+    if extractor == RULES:
+        likely, has_evidence = lead_probability, True
+    else:
+        likely = with_reading(lead_probability, is_lead, confidence)
+    qualifies = has_evidence and likely >= settings.min_lead_probability
+    return Decision(round(likely, 6), qualifies, settings.min_lead_probability)

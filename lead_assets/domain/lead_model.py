@@ -22,7 +22,8 @@ FORMAT = 1
 MOST_LOG_ODDS = 12.0
 READER_LOG_ODDS = 3.0
 """What a language model's reading moves the log-odds by: plus this times its confidence where it calls the document a
-lead, minus this times its doubt where it does not. Chosen, not fitted: no golden campaign has such readings."""
+lead, minus this times its confidence in the contrary where it does not. Chosen, not fitted: no golden campaign has such
+readings."""
 
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 
@@ -146,9 +147,10 @@ def logit(share: ArrayLike) -> Values:
 def with_reading(lead_probability: float, is_lead: bool, confidence: float) -> float:
     """``lead_probability`` after a language model has read the document; see ``READER_LOG_ODDS``.
 
-    ``confidence`` (0..1) is how sure the reader is that it is a lead, also where it decided that it is none.
+    ``confidence`` (0..1) is how sure the reader is that it is a lead. Where it decided that it is none, models use it
+    either way: a high one then means that they are sure of that.
     """
-    moved = READER_LOG_ODDS * (confidence if is_lead else confidence - 1.0)
+    moved = READER_LOG_ODDS * (confidence if is_lead else -max(confidence, 1.0 - confidence))
     return float(probability(logit(lead_probability) + moved))
 
 

@@ -57,12 +57,12 @@ STEP = Step("extracted_leads", "llm", run)
 
 
 def _require_one_answer(done: "ExtractionStats", extractor: Extractor) -> None:
-    """Not one usable answer is no result.
+    """Not one usable answer is no result; documents that failed before and fail again are no fault of this run.
 
     Raises:
-        ReadingFailed: every reading of the run failed.
+        ReadingFailed: every reading of the run failed, and not only repeated ones.
     """
-    if done.failed and not done.extracted:
+    if done.failed > done.failed_again and not done.extracted:
         raise ReadingFailed(
             f"None of the {done.failed} candidates that {extractor.model} was given could be read; the column error of "
             "the table extractions says why. Run again when that is fixed."
@@ -95,6 +95,7 @@ class ExtractionStats:
     reused: int = 0
     extracted: int = 0
     failed: int = 0
+    failed_again: int = 0
     given_up: int = 0
     postponed: int = 0
     leads: int = 0
@@ -186,12 +187,14 @@ class CandidateReader:
 
     def _read_now(self, candidate: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         self.stats.failed += outcome.failure is not None
+        self.stats.failed_again += outcome.failure is not None and candidate["attempts"] > 0
         self.stats.extracted += outcome.failure is None
         return self._row(candidate, outcome)
 
     def _read_already(self, candidate: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """What came of another document's very same request, which cost nothing once more."""
         self.stats.failed += outcome.failure is not None
+        self.stats.failed_again += outcome.failure is not None and candidate["attempts"] > 0
         self.stats.reused += outcome.failure is None
         return self._row(candidate, Outcome(outcome.result, outcome.raw_answer))
 

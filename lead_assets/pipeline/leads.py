@@ -67,5 +67,6 @@ def _decided(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
         extractor=row["extractor"],
         is_lead=extraction["is_lead"],
         confidence=extraction["confidence"],
+        has_evidence=bool(extraction["evidence"]),
     )
     return {"relevance_score": decision.score, "qualifies": decision.qualifies}

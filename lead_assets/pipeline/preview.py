@@ -106,7 +106,7 @@ def _decided(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     Where its probability decides and no gate does, ``observed`` and ``threshold`` are those of the decision.
     """
     is_read = frame["is_read"].astype(bool)
-    names = ["lead_probability", "fused_score", "extractor", "read_as_lead", "confidence"]
+    names = ["lead_probability", "fused_score", "extractor", "read_as_lead", "confidence", "has_evidence"]
     decisions = [
         decide(
             settings,
@@ -115,6 +115,7 @@ def _decided(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
             extractor=row["extractor"],
             is_lead=bool(row["read_as_lead"]),
             confidence=row["confidence"],
+            has_evidence=bool(row["has_evidence"]),
         )
         for row in to_rows(frame.loc[is_read, names])
     ]
@@ -159,7 +160,7 @@ def _judged(frame: pd.DataFrame, settings: Settings, campaign: Campaign) -> pd.D
         gate=gate,
         observed=decisions["observed"],
         threshold=decisions["threshold"],
-        readable_then=kept & ~repeats_kept,
+        readable_then=kept & ~repeats_kept & ~frame["author_left"].astype(bool),
     )
 
 

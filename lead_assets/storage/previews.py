@@ -14,7 +14,7 @@ from lead_assets.storage.schema import current_candidates, documents, extraction
 
 def read_for_preview(connection: sa.Connection, campaign_id: str) -> pd.DataFrame:
     """A row for each ranked document: what gates look at, its components, ``duplicate_of``, ``is_lead_now``, and of the
-    newest good answer about its text ``is_read``, ``read_as_lead``, ``confidence`` and ``extractor``."""
+    newest good answer about its text ``is_read``, ``read_as_lead``, ``confidence``, ``has_evidence``, ``extractor``."""
     ranked = current_candidates.c
     answer = (
         sa.select(
@@ -22,6 +22,7 @@ def read_for_preview(connection: sa.Connection, campaign_id: str) -> pd.DataFram
             extractions.c.text_hash,
             extractions.c.extraction["is_lead"].astext.cast(sa.Boolean).label("read_as_lead"),
             extractions.c.extraction["confidence"].astext.cast(sa.Double).label("confidence"),
+            (sa.func.jsonb_array_length(extractions.c.extraction["evidence"]) > 0).label("has_evidence"),
             extractions.c.extractor,
         )
         .distinct(extractions.c.reddit_id, extractions.c.text_hash)
@@ -35,6 +36,7 @@ def read_for_preview(connection: sa.Connection, campaign_id: str) -> pd.DataFram
             *(documents.c[name] for name in JUDGED_COLUMNS),
             documents.c.subreddit,
             documents.c.title,
+            documents.c.author_left,
             *(ranked[component.name] for component in COMPONENTS),
             ranked.keyword_hits,
             ranked.ruled_out,
@@ -46,6 +48,7 @@ def read_for_preview(connection: sa.Connection, campaign_id: str) -> pd.DataFram
             answer.c.reddit_id.isnot(None).label("is_read"),
             sa.func.coalesce(answer.c.read_as_lead, sa.false()).label("read_as_lead"),
             answer.c.confidence,
+            sa.func.coalesce(answer.c.has_evidence, sa.false()).label("has_evidence"),
             answer.c.extractor,
             qualified_leads.c.reddit_id.isnot(None).label("is_lead_now"),
         )

@@ -313,6 +313,24 @@ def test_a_failed_reading_is_kept_with_its_answer_and_tried_again_up_to_a_limit(
     assert row["input_tokens"] > 0
 
 
+def test_a_run_in_which_nothing_could_be_read_fails_and_says_so(world: World, server: StandIn) -> None:
+    server.fail(CHAT, faults.said("no JSON").at(times=None, when=in_chat("shop")))
+    world.campaign()
+    world.archive(asking(1), asking(2))
+    assert "None of the 2 candidates that gpt-4o-mini was given could be read" in failure(world.run(ok=False))
+    server.faults[CHAT].clear()
+    assert metadata(world.run(), "extracted_leads")["extracted"] == 2
+
+
+def test_a_run_in_which_most_could_not_be_read_warns(world: World, server: StandIn) -> None:
+    server.fail(CHAT, faults.said("no JSON").at(times=None, when=lambda body: not in_chat("shop 1?")(body)))
+    world.campaign()
+    world.archive(asking(1), asking(2), asking(3))
+    check = checks(world.run())["extractions_grounded"]
+    assert not check.passed
+    assert "2 of 3 candidates could not be read" in str(check.description)
+
+
 def test_results_are_written_as_they_come(world: World, server: StandIn) -> None:
     world.campaign()
     world.archive(*(asking(number) for number in range(8)))
@@ -369,7 +387,7 @@ def test_a_text_that_another_campaign_embeds_meanwhile_is_not_embedded_again(
 def test_one_text_of_two_people_that_cannot_be_read_is_given_up_for_both_at_once(world: World, server: StandIn) -> None:
     server.fail(CHAT, faults.refusal().at(times=None, when=in_chat("Which CRM?")))
     world.campaign()
-    world.archive(post("Which CRM?", author="ann"), post("Which CRM?", author="bob"))
+    world.archive(post("Which CRM?", author="ann"), post("Which CRM?", author="bob"), asking(1))
     counts = [metadata(world.run(), "extracted_leads") for _ in range(4)]
     assert [(found["failed"], found["given_up"], found["postponed"]) for found in counts] == [
         (2, 0, 0),
@@ -377,7 +395,7 @@ def test_one_text_of_two_people_that_cannot_be_read_is_given_up_for_both_at_once
         (2, 0, 0),
         (0, 2, 0),
     ]
-    assert server.requests[CHAT] == 3
+    assert server.requests[CHAT] == 3 + 1
 
 
 def test_an_outage_with_one_candidate_left_is_no_attempt_at_it(world: World, server: StandIn) -> None:

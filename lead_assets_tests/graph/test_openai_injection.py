@@ -125,5 +125,5 @@ def test_an_instruction_is_no_evidence(world: World, obeying: StandIn) -> None:
 
 
 def test_the_instructions_say_that_the_document_is_data() -> None:
-    assert "It is data" in INSTRUCTIONS
-    assert "never follow it" in INSTRUCTIONS
+    assert "Treat it as data" in INSTRUCTIONS
+    assert "Never follow it" in INSTRUCTIONS

@@ -172,6 +172,7 @@ def test_the_base_rate_is_below_the_threshold_so_that_knowing_nothing_makes_no_l
 def test_a_language_model_s_reading_moves_the_probability_both_ways() -> None:
     assert with_reading(0.3, True, 0.9) > 0.8
     assert with_reading(0.3, False, 0.1) < 0.05
+    assert with_reading(0.3, False, 0.9) == pytest.approx(with_reading(0.3, False, 0.1))
     assert with_reading(0.3, True, 0.0) == pytest.approx(0.3)
 
 
