@@ -1,12 +1,12 @@
 """``campaigns list|new|set|validate``: the campaign files."""
 
+import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 import click
-import yaml
 from rich.table import Table
 
 from lead_assets.cli.change_options import change_options, changes_of
@@ -219,4 +219,4 @@ def _archive_part(given: str | None) -> str:
 
 def _scalar(text: str) -> str:
     """``text`` as a YAML scalar on one line."""
-    return yaml.safe_dump(text, allow_unicode=True, width=10**6, default_style='"').strip()
+    return json.dumps(text, ensure_ascii=not text.isprintable())

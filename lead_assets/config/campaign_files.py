@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from lead_assets.domain.campaign import CAMPAIGN_ID, Archive, Campaign, Subreddits
 from lead_assets.domain.errors import CampaignInvalid, CampaignUnknown, LeadAssetsError
@@ -164,36 +166,33 @@ def _read_text(path: Path) -> str:
         raise CampaignInvalid(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8.") from error
 
 
-def _parse(path: Path, text: str) -> tuple[yaml.Node | None, object]:
+def _parse(path: Path, text: str) -> tuple[Node | None, object]:
     """The document's nodes, which know their lines, and what they say.
 
     A key written twice is an error, not the last one's silent win.
     """
     try:
-        loader = yaml.SafeLoader(text)  # not libyaml's, which is faster and dies of deep nesting
-        try:
-            node = loader.get_single_node()
-            _refuse_merges_and_repeats(path, node)
-            return node, loader.construct_document(node) if node is not None else None
-        finally:
-            loader.dispose()
-    # PyYAML lets these through where a tag such as !!bool stands before a value that does not fit.
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        parser = YAML(typ="safe", pure=True)  # libyaml's dies of deep nesting
+        node = parser.compose(text)
+        _refuse_merges_and_repeats(path, node)
+        return node, parser.load(text) if node is not None else None
+    # The parser lets these through where a tag such as !!bool stands before a value that does not fit.
+    except (YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
         raise CampaignInvalid(f"{where}: not valid YAML ({problem}); check quotes and indentation there.") from error
 
 
-def _refuse_merges_and_repeats(path: Path, node: yaml.Node | None) -> None:
-    """Refuse keys written twice, and merge keys, which a few lines can make grow without bounds."""
+def _refuse_merges_and_repeats(path: Path, node: Node | None) -> None:
+    """Refuse keys that are no words or come twice, and merge keys, which a few lines can make grow without bounds."""
     waiting, met = [node], set[int]()
     while waiting:
         node = waiting.pop()
-        if id(node) in met or not isinstance(node, yaml.CollectionNode):
+        if id(node) in met or not isinstance(node, CollectionNode):
             continue
         met.add(id(node))
-        if not isinstance(node, yaml.MappingNode):
+        if not isinstance(node, MappingNode):
             waiting += node.value
             continue
         seen: set[str] = set()
@@ -201,14 +200,17 @@ def _refuse_merges_and_repeats(path: Path, node: yaml.Node | None) -> None:
             line = f"{path}, line {key.start_mark.line + 1}"
             if key.tag == "tag:yaml.org,2002:merge":
                 raise CampaignInvalid(f"{line}: a campaign has no use for merge keys (<<); write the keys out.")
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise CampaignInvalid(f"{line}: {key.value} is written twice; keep one.")
-                seen.add(key.value)
-            waiting += [key, value]
+            if not isinstance(key, ScalarNode):
+                raise CampaignInvalid(
+                    f"{line}: not valid YAML (a key is one word); check quotes and indentation there."
+                )
+            if key.value in seen:
+                raise CampaignInvalid(f"{line}: {key.value} is written twice; keep one.")
+            seen.add(key.value)
+            waiting.append(value)
 
 
-def _sentence(path: Path, error: ValidationError, node: yaml.Node | None) -> str:
+def _sentence(path: Path, error: ValidationError, node: Node | None) -> str:
     first = error.errors()[0]
     location = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
     if location[0] == "settings":
@@ -229,14 +231,14 @@ def _keys_beside(location: list[Any]) -> list[str]:
     return list((parts[location[0]] if len(location) > 1 else Campaign).model_fields)
 
 
-def _line(node: yaml.Node | None, location: list[Any]) -> int | None:
+def _line(node: Node | None, location: list[Any]) -> int | None:
     """The line on which the innermost part of ``location`` that exists is written."""
     line = None
     for part in location:
-        children: Mapping[Any, tuple[yaml.Node, yaml.Node]] = {}
-        if isinstance(node, yaml.MappingNode):
+        children: Mapping[Any, tuple[Node, Node]] = {}
+        if isinstance(node, MappingNode):
             children = {key.value: (key, value) for key, value in node.value}
-        elif isinstance(node, yaml.SequenceNode):
+        elif isinstance(node, SequenceNode):
             children = {index: (value, value) for index, value in enumerate(node.value)}
         if part not in children:
             break
