@@ -28,7 +28,7 @@ from lead_assets.domain.frames import to_frame, to_rows
 from lead_assets.domain.settings import resolve
 from lead_assets.models.local_embedder import LocalEmbedder
 from lead_assets.pipeline.index import repair
-from lead_assets.pipeline.rank import rank, settings_for
+from lead_assets.pipeline.ranking import rank, settings_for
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.timing import Phases
 from lead_assets.search.typesense import SearchIndex

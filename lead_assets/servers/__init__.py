@@ -18,9 +18,11 @@ from filelock import FileLock, Timeout
 from lead_assets.domain.errors import LocalServerFailed
 from lead_assets.servers import state as states
 from lead_assets.servers.postgres import Postgres
+from lead_assets.servers.processes import find
+from lead_assets.servers.server import Server
 from lead_assets.servers.state import HOST, Record, Servers, State
 from lead_assets.servers.state import read_servers as read
-from lead_assets.servers.supervision import Server, bring_up, find, stop
+from lead_assets.servers.supervision import bring_up, stop
 from lead_assets.servers.typesense import Typesense
 
 __all__ = ["ServerStatus", "Servers", "down", "read", "status", "up"]

@@ -14,8 +14,9 @@ import psutil
 import psycopg2
 
 from lead_assets.domain.errors import LocalServerFailed
+from lead_assets.servers.server import Launch, Say
 from lead_assets.servers.state import DATABASE, HOST, ROLE, Record
-from lead_assets.servers.supervision import ENVIRONMENT, Launch, Say
+from lead_assets.servers.supervision import ENVIRONMENT
 
 ANSWER_SECONDS = 5
 INITDB_SECONDS = 300

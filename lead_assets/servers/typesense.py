@@ -12,8 +12,8 @@ from pathlib import Path
 
 from lead_assets.domain.errors import LocalServerFailed
 from lead_assets.files import PROGRAM, replacing, write_whole
+from lead_assets.servers.server import Launch, Say
 from lead_assets.servers.state import HOST, Record
-from lead_assets.servers.supervision import Launch, Say
 
 VERSION = "0.24.1"
 LEADER = 1  # the raft state in which a server takes writes

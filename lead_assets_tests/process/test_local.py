@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from lead_assets import servers as embedded
 from lead_assets.domain.errors import LocalServerFailed
-from lead_assets.servers import postgres, state, supervision, typesense
+from lead_assets.servers import free_ports, postgres, state, supervision, typesense
 
 PROJECT = Path(__file__).resolve().parents[2]
 AS_ROOT = os.geteuid() == 0
@@ -341,8 +341,8 @@ def test_a_port_snatched_at_the_last_moment_costs_one_more_attempt(
     with socket.socket() as snatcher:
         snatcher.bind(("127.0.0.1", 0))
         ports = iter([snatcher.getsockname()[1]])
-        choose = supervision._free_port
-        monkeypatch.setattr(supervision, "_free_port", lambda taken: next(ports, None) or choose(taken))
+        choose = free_ports._free_port
+        monkeypatch.setattr(free_ports, "_free_port", lambda taken: next(ports, None) or choose(taken))
         assert query(up(small).database_url, "SELECT 1") == [(1,)]
 
 
