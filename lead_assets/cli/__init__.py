@@ -1,6 +1,7 @@
 """The command ``lead-assets``. A user's mistake is one sentence and exit code 2, never a traceback."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -109,6 +110,13 @@ class _Commands(click.Group):
         commands = [item for item in names if item.value.startswith(incomplete)]
         return commands or click.Command.shell_complete(self, ctx, incomplete)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program; what a terminal or file cannot show is written as its code."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors that a person can mend end it with their sentence."""
         try:
@@ -116,6 +124,15 @@ class _Commands(click.Group):
         except LeadAssetsError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(_exit_code(error))
+        except KeyboardInterrupt:
+            click.echo("Error: Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+        except click.Abort:
+            # A question at the end of input; with a terminal, Ctrl-C answers it so.
+            if not sys.stdin.isatty():
+                click.echo("Error: There is nobody to answer. Give what is asked as options: see --help.", err=True)
+                ctx.exit(USERS_MISTAKE)
+            raise
         except BrokenPipeError:
             # The reader of our output (`| head`) has gone: there is nobody to tell, and nothing to flush.
             sys.stdout = None

@@ -60,6 +60,20 @@ def announce(lock: int, environment: Environment, url: str) -> None:
     os.set_inheritable(lock, True)
 
 
+def require_none(home: Path) -> None:
+    """What would take the servers away from under a running `lead-assets dev` is refused.
+
+    Raises:
+        InvalidInput: one serves this home.
+    """
+    with contextlib.suppress(FileNotFoundError), (home / LOCK).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            where = f" at {other.url}" if (other := find(home)) else ""
+            raise InvalidInput(f"`lead-assets dev` uses these servers{where}. Stop it first, with Ctrl-C.") from None
+
+
 def find(home: Path) -> DevServer | None:
     """The server of a home; None where there is none, or where it is only just starting."""
     with contextlib.suppress(OSError, ValueError, TypeError), (home / LOCK).open("rb") as file:

@@ -10,6 +10,7 @@ import click
 from lead_assets.cli.completion import setting_names
 from lead_assets.defs.resources import RunSettings
 from lead_assets.domain.errors import InvalidInput
+from lead_assets.domain.settings import meant
 
 source_option = click.option("--source", help="Where documents come from in this run: reddit, arctic_shift or archive.")
 path_option = click.option("--path", type=click.Path(path_type=Path), help="The archive file (.ndjson or .zst).")
@@ -66,7 +67,7 @@ def typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in config.items():
         field = RunSettings.model_fields.get(name)
         if field is None:
-            raise InvalidInput(f"There is no setting {name}; the names are in lead_assets/domain/settings.py.")
+            raise InvalidInput(f"There is no setting {name}{meant(name)}")
         typed[name] = _converted(name, value, str(field.annotation))
     return typed
 

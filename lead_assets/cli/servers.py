@@ -103,7 +103,9 @@ def _money(usd: float | None) -> str:
 @click.command()
 def down() -> None:
     """Stop the embedded servers; their data stays."""
-    stopped = embedded.down(Environment.read().home)
+    home = Environment.read().home
+    dev_server.require_none(home)
+    stopped = embedded.down(home)
     console.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 

@@ -220,7 +220,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     for layer in layers:
         for name, value in layer.given().items():
             if name not in origins:
-                raise SettingInvalid(f"{layer.origin}: there is no setting {name!r}{_meant(name)}")
+                raise SettingInvalid(f"{layer.origin}: there is no setting {name!r}{meant(name)}")
             values[name] = value
             origins[name] = layer.origin
     try:
@@ -229,7 +229,8 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
         raise SettingInvalid(_sentence(error, origins)) from error
 
 
-def _meant(name: str) -> str:
+def meant(name: str) -> str:
+    """The end of a sentence about a setting that does not exist: which was meant, or where the names are."""
     close = difflib.get_close_matches(name.upper(), NAMES, n=1)
     return f"; did you mean {close[0]}?" if close else "; the names are in docs/settings.md."
 

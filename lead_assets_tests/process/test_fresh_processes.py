@@ -103,3 +103,32 @@ def test_nothing_heavy_is_imported_for_completion(tmp_path: Path, words: str) ->
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
     assert len(done.stdout.splitlines()) > 1
+
+
+def test_what_a_terminal_cannot_show_is_written_as_its_code(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text("name: Lädchen\nproduct: A – B\nkeywords: [größe, 顧客]\n", encoding="utf-8")
+    code = "from lead_assets.cli import main; main()"
+    for arguments in (["campaigns", "list"], ["campaigns", "validate"], ["run", "größe"], ["--help"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env=os.environ | {"LEAD_ASSETS_CAMPAIGNS": str(tmp_path), "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            check=False,
+        )
+        assert b"Traceback" not in done.stderr
+        assert done.returncode in (0, 2)
+        assert done.stdout + done.stderr
+
+
+def test_a_question_that_nobody_answers_is_one_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from lead_assets.cli import main; main()", "campaigns", "new"],
+        env=os.environ | {"LEAD_ASSETS_CAMPAIGNS": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Error: There is nobody to answer. Give what is asked as options" in done.stderr
+    assert not [*tmp_path.iterdir()]
