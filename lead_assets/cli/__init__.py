@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "explanation:explain",
         "Show everything about one document: each gate, each score, what was read.",
     ),
-    "campaigns": ("campaigns:campaigns", "List, create, change and validate campaign files."),
+    "campaigns": ("campaigns:campaigns", "List, create, change, validate and remove campaigns."),
     "preview": (
         "previewing:preview_command",
         "Show which leads would go and come under other settings; nothing is changed.",

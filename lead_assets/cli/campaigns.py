@@ -1,4 +1,4 @@
-"""``campaigns list|new|set|validate``: the campaign files."""
+"""``campaigns list|new|set|validate|remove``: the campaign files."""
 
 import json
 from dataclasses import asdict
@@ -10,12 +10,22 @@ import click
 from rich.table import Table
 
 from lead_assets.cli.change_options import change_options, changes_of
-from lead_assets.cli.state import campaign_argument, cell, console, echo_json, json_option, next_due_text
+from lead_assets.cli.state import (
+    campaign_argument,
+    cell,
+    console,
+    echo_json,
+    errors,
+    json_option,
+    next_due_text,
+    opened_database,
+    opened_index,
+)
 from lead_assets.config.campaign_edits import edit_campaign
-from lead_assets.config.campaign_files import CampaignFile, list_campaigns, read_campaign
+from lead_assets.config.campaign_files import CampaignFile, find_path, list_campaigns, read_campaign
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import CAMPAIGN_ID, SourceName
-from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
+from lead_assets.domain.errors import CampaignInvalid, CampaignUnknown, InvalidInput, LeadAssetsError
 from lead_assets.files import PUBLIC, write_whole
 
 ARCHIVE = """\
@@ -59,7 +69,7 @@ SOURCES: tuple[str, ...] = get_args(SourceName)
 
 @click.group()
 def campaigns() -> None:
-    """List, create, change and validate campaign files."""
+    """List, create, change, validate and remove campaigns."""
 
 
 @campaigns.command("list")
@@ -191,6 +201,39 @@ def set_(
         echo_json(campaign.model_dump())
         return
     console.print(f"Written. It counts from the next run on: lead-assets run {campaign_id}", soft_wrap=True)
+
+
+@campaigns.command()
+@campaign_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def remove(campaign_id: str, yes: bool, as_json: bool) -> None:
+    """Delete CAMPAIGN: its file and all that is stored of it, statuses and marks too. `export` saves it first."""
+    from lead_assets.pipeline.removal import remove_campaign  # a second of imports that the other commands do without
+    from lead_assets.storage.statistics import read_campaign_stats
+
+    environment = Environment.read()
+    try:
+        path = find_path(environment.campaigns, campaign_id)
+    except CampaignUnknown:
+        path = None
+    with opened_database() as database, opened_index() as index:
+        with database.connect() as connection:
+            stored = read_campaign_stats(connection).get(campaign_id)
+        if path is None and stored is None:
+            raise InvalidInput(f"Neither a file nor anything stored of a campaign {campaign_id!r} was found.")
+        counts = f"{stored['documents']} documents and {stored['leads_found']} leads" if stored else "nothing stored"
+        if not yes and not click.confirm(f"Delete {path or campaign_id} and {counts} for ever?", err=True):
+            console.print("Nothing was removed.")
+            return
+        # The file first: while it is there, a schedule may start another run.
+        if path is not None:
+            path.unlink()
+        removed = remove_campaign(database, index, environment.rejection_logs, campaign_id, errors.print)
+    if as_json:
+        echo_json({"campaign": campaign_id, "file": path, "removed_rows": removed})
+        return
+    console.print(f"Removed {campaign_id}: {counts}. Under `lead-assets dev` its partition goes too.", soft_wrap=True)
 
 
 def _schedule_part(schedule: str | None, timezone: str) -> str:

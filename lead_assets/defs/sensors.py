@@ -52,14 +52,14 @@ def run_request(campaign_id: str, moment: datetime) -> dg.RunRequest:
     ),
 )
 def campaign_registry(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One tick; the cursor names the partitions that this sensor has added itself."""
+    """One tick; the cursor names the partitions that this sensor has seen a file of, whoever added them first."""
     abandoned = end_abandoned_runs(context.instance)
     try:
         files = list_campaigns(Environment.read().campaigns)
     except CampaignInvalid as error:
         return dg.SkipReason(str(error))  # a folder that cannot be read is no empty folder
     known = set(context.instance.get_dynamic_partitions(_name()))
-    own = set(json.loads(context.cursor or "[]")) & known
+    own = (set(json.loads(context.cursor or "[]")) | {file.id for file in files}) & known
     new = sorted({file.id for file in files if file.campaign} - known)
     orphans = sorted(own - {file.id for file in files})
     removable = [campaign_id for campaign_id in orphans if run_in_flight(context.instance, campaign_id) is None]

@@ -296,3 +296,12 @@ def test_no_campaigns_name_breaks_the_definitions(office: Office, campaign_id: s
 
     assert build_defs().get_repository_def() is not None
     assert campaigns.name == "campaigns"
+
+
+def test_a_partition_that_a_run_made_first_goes_with_its_file(office: Office) -> None:
+    office.instance.add_dynamic_partitions("campaigns", ["mine"])
+    path = office.write("mine", partition=False)
+    _, cursor = office.registry()
+    path.unlink()
+    office.registry(cursor)
+    assert office.partitions == []

@@ -24,6 +24,7 @@ from lead_assets.cli import main
 from lead_assets.models.openai.embedder import DECODING
 from lead_assets.pipeline.embed import BATCH
 from lead_assets.storage.database import Database
+from lead_assets.storage.schema import metadata
 from lead_assets_tests.conftest import PROJECT, post, write_archive
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn
 from lead_assets_tests.stand_ins.openai_server.answers import shown_document
@@ -142,6 +143,7 @@ def test_run_as_json_is_for_programs(shell: Shell) -> None:
         "ranked_candidates",
         "extracted_leads",
         "leads",
+        "announced_leads",
     }
 
 
@@ -190,7 +192,8 @@ def test_candidates_as_ids_are_the_kept_ones_best_first(stored: Shell) -> None:
     ids = stored("candidates", "shop_crm", "--format", "ids").stdout.splitlines()
     rows = [json.loads(line) for line in stored("candidates", "shop_crm", "--format", "jsonl").stdout.splitlines()]
     assert ids == [row["reddit_id"] for row in rows]
-    assert [row["fused_score"] for row in rows] == sorted((row["fused_score"] for row in rows), reverse=True)
+    likely = [row["lead_probability"] for row in rows]
+    assert likely == sorted(likely, reverse=True)
     assert "t3_1nsfw" not in ids
     assert "t3_1lead" in stored("candidates", "shop_crm").output
 
@@ -512,6 +515,30 @@ def test_a_run_killed_while_openai_reads_pays_again_for_the_documents_under_way_
     assert max(read.values()) <= 2
 
 
+def test_a_removed_campaign_leaves_nothing_and_another_its_texts(ran: Shell) -> None:
+    ran.campaign("other")
+    ran("run", "other")
+    before = ran("leads", "other", "--format", "jsonl").stdout
+    assert "for ever?" in ran("campaigns", "remove", "shop_crm", text="n\n").output
+    assert (ran.folder / "campaigns" / "shop_crm.yaml").exists()
+
+    removed = json.loads(ran("campaigns", "remove", "shop_crm", "--yes", "--json").stdout)
+
+    assert removed["removed_rows"]["documents"] > 0
+    assert not (ran.folder / "campaigns" / "shop_crm.yaml").exists()
+    assert not (ran.folder / "home" / "rejections" / "shop_crm").exists()
+    database = Database(ran.environment["DATABASE_URL"])
+    with contextlib.closing(database), database.connect() as connection:
+        for table in metadata.sorted_tables:
+            if "campaign_id" in table.c:
+                assert not connection.scalar(sa.select(sa.exists().where(table.c.campaign_id == "shop_crm"))), (
+                    table.name
+                )
+    assert ran("leads", "other", "--format", "jsonl").stdout == before
+    assert json.loads(ran("run", "other", "--json").stdout)["this_run"]["document_embeddings"]["embedded"] == 0
+    assert "Neither a file nor anything stored" in ran("campaigns", "remove", "shop_crm", "--yes", code=2).output
+
+
 def test_up_says_what_will_be_read_again_and_what_that_costs(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.archive(*(post(f"{ASK} Shop {number}.", author=f"author{number}") for number in range(3)))
     with StandIn() as openai:
@@ -556,7 +583,7 @@ def test_an_empty_archive_and_one_without_a_match_are_told(shell: Shell) -> None
     # A campaign of its own: the tests share one index, and what others left of shop_crm there is work to do.
     shell.campaign("never_run_before")
     (shell.folder / "archive.ndjson").write_text("")
-    assert "The source is empty" in shell("run", "never_run_before").output
+    assert "archive.ndjson is empty. Give a file of Reddit posts" in shell("run", "never_run_before", code=1).output
     shell.archive(post("Nothing of the kind"))
     assert "No record of the source matches" in shell("run", "never_run_before").output
 

@@ -115,7 +115,13 @@ def test_the_figures_the_references_and_where_leads_are_lost(shell: Shell) -> No
     ours = found["rankings"]["lead_assets"]
     assert ours["average_precision"] == 0.5  # two of four leads, at the first two places
     assert ours["lead_recall"] == 0.5
-    assert list(found["rankings"]) == ["lead_assets", "text match", "cosine", "log1p(text match) + 0.7 cosine"]
+    assert list(found["rankings"]) == [
+        "lead_assets",
+        "text match",
+        "cosine",
+        "fused score",
+        "log1p(text match) + 0.7 cosine",
+    ]
     lost = {step["name"]: step for step in found["steps"] if step["lost"]}
     assert lost["crawled"]["lost"] == [{"reddit_id": "t3_1gone", "title": None}]
     assert lost["crawled"]["lead_recall"] == 0.75

@@ -44,8 +44,9 @@ def site(installed: Installation) -> Iterator[httpx.Client]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the whole session: while it is open an event loop runs, beside which no other can be started."""
     if CHROMIUM is None:
         pytest.skip("There is no chromium. Run apt-get install chromium, or set CHROMIUM.")
     with sync_playwright() as playwright:
