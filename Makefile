@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test check format down clean
+.PHONY: help setup demo test test-unit check format down clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 setup: $(INSTALLED)  ## Create .venv and install everything into it
 
@@ -22,7 +22,10 @@ demo: setup  ## Find leads in the sample corpus, from nothing to a table of lead
 	$(BIN)/lead-assets demo
 
 test: setup  ## Run the tests, on real servers
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal --durations=25
+
+test-unit: setup  ## Run the tests that need no server
+	$(BIN)/pytest -n 2 --dist worksteal -m unit
 
 check: setup  ## Lint, types, and the direction of imports
 	$(BIN)/ruff format --check .
