@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help setup demo test test-unit check format down clean
 
 help:  ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 setup: $(INSTALLED)  ## Create .venv and install everything into it
 
