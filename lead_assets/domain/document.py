@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal, cast
 
 from lead_assets.domain.document_text import document_text, text_hash
-from lead_assets.domain.plain_text import clean
+from lead_assets.domain.plain_text import clean, printable
 from lead_assets.domain.removal import is_placeholder
 
 Kind = Literal["post", "comment"]
@@ -234,11 +234,19 @@ def short_url(reddit_id: str, url: str) -> str:
     return f"https://redd.it/{reddit_id[3:]}" if reddit_id.startswith("t3_") else _SLUG.sub(r"\1_/", url)
 
 
+def is_fullname(text: str) -> bool:
+    """Whether it can be the id of a stored document. What cannot is not asked of a database, which may choke on it."""
+    return _FULLNAME.fullmatch(text) is not None
+
+
 def fullname_in(text: str) -> str:
-    """The fullname that ``text`` names: a fullname, a post's id, or a link to a post or comment; else ``text``."""
+    """The fullname that ``text`` names: a fullname, a post's id, or a link to a post or comment.
+
+    Anything else is ``text`` as it can be shown.
+    """
     if match := _LINK.search(text):
         return f"t1_{match['comment']}" if match["comment"] else f"t3_{match['post'] or match['short']}"
-    return f"t3_{text}" if _ID.fullmatch(text) else text
+    return f"t3_{text}" if _ID.fullmatch(text) else printable(text)
 
 
 def _url(permalink: object, reddit_id: str, post_id: str | None) -> str:

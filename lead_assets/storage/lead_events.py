@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from lead_assets.domain.document import is_fullname
 from lead_assets.storage.reading import read_frame
 from lead_assets.storage.schema import deleted_documents, documents, lead_events, lead_marks, lead_states, rejections
 
@@ -54,6 +55,7 @@ def add_events(
 def known_documents(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> set[str]:
     """Those of ``reddit_ids`` that the campaign holds, as a document or as a rejection."""
     found: set[str] = set()
+    reddit_ids = [each for each in reddit_ids if is_fullname(each)]
     for table in (documents, rejections):
         query = sa.select(table.c.reddit_id).where(
             table.c.campaign_id == campaign_id,

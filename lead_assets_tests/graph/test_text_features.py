@@ -89,7 +89,7 @@ def test_ranking_stays_the_same_when_texts_are_read_in_parts(world: World, monke
     whole = world.rows(f"{COMPONENTS} ORDER BY 1")
     world.execute("DELETE FROM lead_assets.text_features WHERE asking_cue > 0.9")
     world.execute("UPDATE lead_assets.candidates SET keywords_digest = NULL WHERE reddit_id < 't3_1abc03'")
-    monkeypatch.setattr("lead_assets.pipeline.rank.TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr("lead_assets.pipeline.ranking.TEXTS_AT_ONCE", 2)
 
     world.run(only=("ranked_candidates",))
 

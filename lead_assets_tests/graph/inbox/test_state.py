@@ -170,6 +170,8 @@ def test_marks_go_out_and_in_again(store: sa.Connection, ids: list[str]) -> None
     store_leads_elsewhere = sa.text("UPDATE lead_assets.lead_events SET campaign_id = 'other'")
     store.execute(store_leads_elsewhere)
     assert marks(store) == {}
+    odd = [{"reddit_id": name, "mark": "lead"} for name in ("\x00", "\udc80", "t3_' OR 1=1", "t3_\u0661")]
+    assert import_rows(store, "crm", odd, actor="file").unknown == [row["reddit_id"] for row in odd]
     result = import_rows(store, "crm", [*rows, {"reddit_id": "t3_gone", "mark": "lead"}], actor="file")
     assert (result.written, result.unchanged, result.unknown) == (2, 0, ["t3_gone"])
     assert marks(store) == {ids[0]: True, ids[1]: False}
