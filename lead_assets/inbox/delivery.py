@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.notify import DIGEST_ABOVE, GIVE_UP, Notify, after_quiet, next_attempt
 from lead_assets.domain.settings import Settings
@@ -36,42 +38,100 @@ def deliver(
     database: Database, campaign: Campaign, settings: Settings, page_url: str, sender: Sender, now: datetime
 ) -> Delivered:
     """Send what is due for the receivers of one campaign; a receiver that another process serves is left to it."""
-    done = Delivered()
-    for notify in {each.channel: each for each in campaign.notify}.values():
-        with database.connect() as connection:
-            if not outbox.lock_channel(connection, f"{campaign.id} {notify.channel}"):
-                continue
-            connection.commit()
-            try:
-                _deliver_to(database, campaign, settings, page_url, notify, sender, now, done)
-            finally:
-                outbox.unlock_channel(connection, f"{campaign.id} {notify.channel}")
+    return _Round(database, campaign, settings, page_url, sender, now).deliver()
+
+
+@dataclass
+class _Round:
+    """One round of deliveries for a campaign, and what it did."""
+
+    database: Database
+    campaign: Campaign
+    settings: Settings
+    page_url: str
+    sender: Sender
+    now: datetime
+    done: Delivered = field(default_factory=Delivered)
+
+    def deliver(self) -> Delivered:
+        for notify in {each.channel: each for each in self.campaign.notify}.values():
+            name = f"{self.campaign.id} {notify.channel}"
+            with self.database.connect() as connection:
+                if not outbox.lock_channel(connection, name):
+                    continue
                 connection.commit()
-    return done
+                try:
+                    self._deliver_to(notify)
+                finally:
+                    outbox.unlock_channel(connection, name)
+                    connection.commit()
+        return self.done
 
+    def _deliver_to(self, notify: Notify) -> None:
+        campaign_id, channel = self.campaign.id, notify.channel
+        with self.database.engine.begin() as connection:
+            known = outbox.read_channels(connection, campaign_id).get(channel)
+            rows = outbox.due_rows(connection, campaign_id, channel, self.now)
+            if not rows or known is None or known["switched_off_at"] is not None:
+                return
+            if (later := after_quiet(notify, self.now, self.campaign.timezone)) > self.now:
+                outbox.move_due(connection, campaign_id, channel, [row["subject"] for row in rows], later)
+                return
+        for group in _messages(rows):
+            if not self._deliver_one(notify, group):
+                return  # the receiver is in trouble: the others wait for their own time
 
-def _deliver_to(
-    database: Database,
-    campaign: Campaign,
-    settings: Settings,
-    page_url: str,
-    notify: Notify,
-    sender: Sender,
-    now: datetime,
-    done: Delivered,
-) -> None:
-    with database.engine.begin() as connection:
-        known = outbox.read_channels(connection, campaign.id).get(notify.channel)
-        rows = outbox.due_rows(connection, campaign.id, notify.channel, now)
-        if not rows or known is None or known["switched_off_at"] is not None:
-            return
-        if (later := after_quiet(notify, now, campaign.timezone)) > now:
-            subjects = [row["subject"] for row in rows]
-            outbox.move_due(connection, campaign.id, notify.channel, subjects, later)
-            return
-    for group in _messages(rows):
-        if not _deliver_one(database, campaign, settings, page_url, notify, sender, now, group, done):
-            return  # the receiver is in trouble: the others wait for their own time
+    def _deliver_one(self, notify: Notify, group: Sequence[Row]) -> bool:
+        """Send one message; False where the receiver did not take it."""
+        campaign_id, channel, now = self.campaign.id, notify.channel, self.now
+        message_id = group[0]["message_id"] or f"msg_{secrets.token_urlsafe(18)}"
+        with self.database.engine.begin() as connection:
+            leads = [row["subject"] for row in group if row["kind"] == outbox.LEAD]
+            gone = outbox.gone_leads(connection, campaign_id, leads) if leads else set[str]()
+            outbox.end_rows(connection, campaign_id, channel, sorted(gone), outbox.DROPPED, now)
+            subjects = [row["subject"] for row in group if row["subject"] not in gone]
+            self.done.dropped += len(gone)
+            if not subjects:
+                return True
+            if group[0]["message_id"] is None:
+                outbox.give_message_id(connection, campaign_id, channel, subjects, message_id, now)
+            if leads:
+                message = lead_message(
+                    connection, campaign_id, self.campaign.name, subjects, message_id,
+                    settings=self.settings, page_url=self.page_url, now=now,
+                )  # fmt: skip
+            else:
+                message = notice_message(campaign_id, self.campaign.name, group[0], message_id, self.page_url)
+        outcome = self.sender(notify, message, now)
+        with self.database.engine.begin() as connection:
+            return self._record(connection, notify, group[0], subjects, outcome)
+
+    def _record(
+        self, connection: sa.Connection, notify: Notify, first: Row, subjects: Sequence[str], outcome: Outcome
+    ) -> bool:
+        campaign_id, channel, now = self.campaign.id, notify.channel, self.now
+        if outcome.kind == "sent":
+            outbox.end_rows(connection, campaign_id, channel, subjects, outbox.SENT, now)
+            self.done.sent += 1
+            return True
+        self.done.failed += 1
+        began = first["first_attempt_at"] or now
+        if outcome.kind == "gone" or now - began >= GIVE_UP:
+            tried = f" It was tried for {GIVE_UP.total_seconds() / 3600:.0f} hours."
+            because = outcome.error + (tried if outcome.kind != "gone" else "")
+            lost = outbox.switch_off(connection, campaign_id, channel, because, now)
+            self.done.problems.append(
+                f"{notify.label} is switched off, and {lost} messages were not delivered. {because} Try it with "
+                f"`lead-assets notify test {campaign_id}`, which switches it on again where it works."
+            )
+            return False
+        attempts = first["attempts"] + 1
+        until = next_attempt(attempts, now, outcome.wait)
+        outbox.postpone(connection, campaign_id, channel, subjects, until, outcome.error)
+        self.done.problems.append(
+            f"{notify.label}: {outcome.error} Attempt {attempts}; the next is at {until:%Y-%m-%d %H:%M}."
+        )
+        return False
 
 
 def _messages(rows: Sequence[Row]) -> list[list[Row]]:
@@ -85,71 +145,3 @@ def _messages(rows: Sequence[Row]) -> list[list[Row]]:
     others = [[row] for row in fresh if row["kind"] != outbox.LEAD]
     grouped = [leads] if len(leads) > DIGEST_ABOVE else [[row] for row in leads]
     return [*started.values(), *others, *grouped]
-
-
-def _deliver_one(
-    database: Database,
-    campaign: Campaign,
-    settings: Settings,
-    page_url: str,
-    notify: Notify,
-    sender: Sender,
-    now: datetime,
-    group: Sequence[Row],
-    done: Delivered,
-) -> bool:
-    """Send one message; False where the receiver did not take it."""
-    channel, message_id = notify.channel, group[0]["message_id"] or f"msg_{secrets.token_urlsafe(18)}"
-    with database.engine.begin() as connection:
-        leads = [row["subject"] for row in group if row["kind"] == outbox.LEAD]
-        gone = outbox.gone_leads(connection, campaign.id, leads) if leads else set[str]()
-        outbox.end_rows(connection, campaign.id, channel, sorted(gone), outbox.DROPPED, now)
-        subjects = [row["subject"] for row in group if row["subject"] not in gone]
-        done.dropped += len(gone)
-        if not subjects:
-            return True
-        if group[0]["message_id"] is None:
-            outbox.give_message_id(connection, campaign.id, channel, subjects, message_id, now)
-        if leads:
-            message = lead_message(
-                connection, campaign.id, campaign.name, subjects, message_id,
-                settings=settings, page_url=page_url, now=now,
-            )  # fmt: skip
-        else:
-            message = notice_message(campaign.id, campaign.name, group[0], message_id, page_url)
-    outcome = sender(notify, message, now)
-    with database.engine.begin() as connection:
-        return _record(connection, campaign.id, notify, group[0], subjects, outcome, now, done)
-
-
-def _record(
-    connection: Any,
-    campaign_id: str,
-    notify: Notify,
-    first: Row,
-    subjects: Sequence[str],
-    outcome: Outcome,
-    now: datetime,
-    done: Delivered,
-) -> bool:
-    channel = notify.channel
-    if outcome.kind == "sent":
-        outbox.end_rows(connection, campaign_id, channel, subjects, outbox.SENT, now)
-        done.sent += 1
-        return True
-    done.failed += 1
-    began = first["first_attempt_at"] or now
-    if outcome.kind == "gone" or now - began >= GIVE_UP:
-        hours = GIVE_UP.total_seconds() / 3600
-        because = outcome.error if outcome.kind == "gone" else f"{outcome.error} It was tried for {hours:.0f} hours."
-        lost = outbox.switch_off(connection, campaign_id, channel, because, now)
-        done.problems.append(
-            f"{notify.label} is switched off, and {lost} messages were not delivered. {because} Try it with "
-            f"`lead-assets notify test {campaign_id}`, which switches it on again where it works."
-        )
-        return False
-    attempts = first["attempts"] + 1
-    until = next_attempt(attempts, now, outcome.wait)
-    outbox.postpone(connection, campaign_id, channel, subjects, until, outcome.error)
-    done.problems.append(f"{notify.label}: {outcome.error} Attempt {attempts}; the next is at {until:%Y-%m-%d %H:%M}.")
-    return False
