@@ -4,13 +4,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from lead_assets.domain.errors import RejectionLogFailed
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.database import Database
-from lead_assets.storage.deletions import forget_texts
-from lead_assets.storage.schema import documents, metadata
+from lead_assets.storage.deletions import delete_campaign, forget_texts, texts_of
 
 
 def remove_campaign(
@@ -39,14 +36,6 @@ def remove_campaign(
                 f"{error.filename} cannot be removed ({error.strerror}). Repeat it then."
             ) from None
         with session.transaction() as connection:
-            hashes = set(connection.scalars(sa.select(documents.c.text_hash).where(_of(documents, campaign_id))))
-            removed = {
-                table.name: connection.execute(sa.delete(table).where(_of(table, campaign_id))).rowcount
-                for table in reversed(metadata.sorted_tables)
-                if "campaign_id" in table.c
-            }
-            return {name: count for name, count in (removed | forget_texts(connection, hashes)).items() if count}
-
-
-def _of(table: sa.Table, campaign_id: str) -> sa.ColumnElement[bool]:
-    return table.c.campaign_id == campaign_id
+            texts = texts_of(connection, campaign_id)
+            removed = delete_campaign(connection, campaign_id) | forget_texts(connection, texts)
+        return {name: count for name, count in removed.items() if count}

@@ -21,8 +21,10 @@ from lead_assets.storage.schema import (
     extractions,
     failed_embeddings,
     leads,
+    metadata,
     rejections,
     sightings,
+    stage_runs,
     text_features,
     vectors,
 )
@@ -103,6 +105,25 @@ def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
     _free_duplicates(connection, campaign_id)
     purged.rows |= forget_texts(connection, hashes)
     return purged
+
+
+def texts_of(connection: sa.Connection, campaign_id: str) -> set[str]:
+    """The hashes of the texts of a campaign's documents."""
+    return set(connection.scalars(sa.select(documents.c.text_hash).where(documents.c.campaign_id == campaign_id)))
+
+
+def delete_campaign(
+    connection: sa.Connection, campaign_id: str, but: sa.ColumnElement[bool] | None = None
+) -> dict[str, int]:
+    """Delete a campaign's rows from every table, of ``stage_runs`` not those where ``but`` holds; counts by table."""
+    removed: dict[str, int] = {}
+    for table in reversed(metadata.sorted_tables):
+        if "campaign_id" in table.c:
+            statement = sa.delete(table).where(table.c.campaign_id == campaign_id)
+            if table is stage_runs and but is not None:
+                statement = statement.where(~but)
+            removed[table.name] = connection.execute(statement).rowcount
+    return removed
 
 
 _BY_ID = (leads, extractions, candidates, rejections, sightings)

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from lead_assets.storage import locks
 from lead_assets.storage.bulk import upsert
 from lead_assets.storage.database import Database
-from lead_assets.storage.deletions import forget_texts
-from lead_assets.storage.schema import documents, metadata, stage_runs
+from lead_assets.storage.deletions import delete_campaign, forget_texts, texts_of
+from lead_assets.storage.schema import stage_runs
 
 MARKER = "evaluation"
 _PHRASES = "phrase_hashes"
@@ -54,12 +54,8 @@ def remove(connection: sa.Connection, campaign_id: str, *, keep_vectors: bool = 
     """Remove all rows of an evaluation but its marker, and what it was the first and only one to store by text."""
     of_marker = (stage_runs.c.campaign_id == campaign_id) & (stage_runs.c.asset == MARKER)
     marker = connection.execute(sa.select(stage_runs.c.counts, stage_runs.c.finished_at).where(of_marker)).one()
-    texts = sa.select(documents.c.text_hash).where(documents.c.campaign_id == campaign_id)
-    hashes = {*connection.scalars(texts), *marker.counts[_PHRASES]}
-    for table in reversed(metadata.sorted_tables):
-        if "campaign_id" in table.c:
-            owned = table.c.campaign_id == campaign_id
-            connection.execute(sa.delete(table).where(owned & ~of_marker if table is stage_runs else owned))
+    hashes = {*texts_of(connection, campaign_id), *marker.counts[_PHRASES]}
+    delete_campaign(connection, campaign_id, but=of_marker)
     if not keep_vectors:
         forget_texts(connection, hashes, since=marker.finished_at)
 
