@@ -9,7 +9,7 @@ from typing import get_args
 import click
 from rich.table import Table
 
-from lead_assets.cli.change_options import change_options, changes_of
+from lead_assets.cli.change_options import change_options
 from lead_assets.cli.state import (
     campaign_argument,
     cell,
@@ -25,6 +25,7 @@ from lead_assets.config.campaign_edits import edit_campaign
 from lead_assets.config.campaign_files import CampaignFile, find_path, list_campaigns, read_campaign
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import CAMPAIGN_ID, SourceName
+from lead_assets.domain.changes import Changes
 from lead_assets.domain.errors import CampaignInvalid, CampaignUnknown, InvalidInput, LeadAssetsError
 from lead_assets.files import PUBLIC, write_whole
 
@@ -179,16 +180,8 @@ def new(
 @campaign_argument
 @change_options
 @json_option
-def set_(
-    campaign_id: str,
-    assignments: tuple[str, ...],
-    keywords: tuple[str, ...],
-    subreddits: tuple[str, ...],
-    authors: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def set_(campaign_id: str, changes: Changes, as_json: bool) -> None:
     """Write settings into the file of CAMPAIGN, and add to its lists. Comments and order stay."""
-    changes = changes_of(assignments, keywords, subreddits, authors)
     campaign = edit_campaign(
         Environment.read().campaigns,
         campaign_id,

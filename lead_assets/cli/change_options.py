@@ -1,5 +1,6 @@
 """The options by which commands name a change of a campaign."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,18 @@ from lead_assets.domain.errors import InvalidInput
 
 
 def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a change: settings, and what is added to the campaign's lists."""
+    """Give a command the options of a change; they reach it as its one argument ``changes``."""
+
+    @functools.wraps(command)
+    def with_changes(
+        assignments: tuple[str, ...],
+        keywords: tuple[str, ...],
+        subreddits: tuple[str, ...],
+        authors: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        return command(changes=_changes(assignments, keywords, subreddits, authors), **others)
+
     for option in (
         click.option("--exclude-author", "authors", multiple=True, metavar="NAME", help="An author, repeatable."),
         click.option("--exclude-subreddit", "subreddits", multiple=True, metavar="NAME", help="Repeatable."),
@@ -25,11 +37,11 @@ def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
             shell_complete=setting_names,
         ),
     ):
-        command = option(command)
-    return command
+        with_changes = option(with_changes)
+    return with_changes
 
 
-def changes_of(
+def _changes(
     assignments: Sequence[str], keywords: Sequence[str], subreddits: Sequence[str], authors: Sequence[str]
 ) -> Changes:
     """The change that the options name.
@@ -42,7 +54,7 @@ def changes_of(
         name, equals, value = assignment.partition("=")
         if not equals or not value.strip():
             raise InvalidInput(f"--set {assignment!r} has no value; write --set NAME=VALUE.")
-        settings[name.strip()] = plain_value(value.strip())
+        settings[name.strip()] = _plain_value(value.strip())
     if not (settings or keywords or subreddits or authors):
         raise InvalidInput(
             "Nothing would change. Give --set, --negative-keyword, --exclude-subreddit or --exclude-author."
@@ -50,7 +62,7 @@ def changes_of(
     return Changes(settings, keywords, subreddits, authors)
 
 
-def plain_value(text: str) -> bool | int | float | str:
+def _plain_value(text: str) -> bool | int | float | str:
     """``text`` as a campaign's file would have it."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"

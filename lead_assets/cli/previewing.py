@@ -6,9 +6,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from lead_assets.cli.change_options import change_options, changes_of
+from lead_assets.cli.change_options import change_options
 from lead_assets.cli.state import campaign_argument, cell, console, echo_json, json_option, opened_database
 from lead_assets.config.environment import Environment
+from lead_assets.domain.changes import Changes
 from lead_assets.domain.document import short_url
 from lead_assets.pipeline.preview import preview
 from lead_assets.pipeline.run_context import resolve_run
@@ -20,16 +21,8 @@ MOST_SHOWN = 15
 @campaign_argument
 @change_options
 @json_option
-def preview_command(
-    campaign_id: str,
-    assignments: tuple[str, ...],
-    keywords: tuple[str, ...],
-    subreddits: tuple[str, ...],
-    authors: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def preview_command(campaign_id: str, changes: Changes, as_json: bool) -> None:
     """Show which leads of CAMPAIGN would go and come under other settings or lists. Nothing is changed."""
-    changes = changes_of(assignments, keywords, subreddits, authors)
     run = resolve_run(Environment.read(), campaign_id)
     with opened_database() as database, database.connect() as connection:
         found = preview(connection, run, changes)
