@@ -6,10 +6,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from lead_assets.cli import load_command, load_env_files
-from lead_assets.config.environment import Environment
+from lead_assets.config.environment import Environment, campaign_paths
 from lead_assets.domain.settings import NAMES
-
-SUFFIXES = (".yaml", ".yml")
 
 
 def campaign_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -18,7 +16,7 @@ def campaign_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     given = ctx.find_root().params.get("campaigns_dir")
     folder = Path(given) if given else Environment.read().campaigns
     try:
-        names = sorted({path.stem for path in folder.iterdir() if path.suffix in SUFFIXES})
+        names = sorted({path.stem for path in campaign_paths(folder)})
     except OSError:
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]

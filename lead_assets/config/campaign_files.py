@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
+from lead_assets.config.environment import CAMPAIGN_SUFFIXES, campaign_paths
 from lead_assets.domain.campaign import CAMPAIGN_ID, Archive, Campaign, Subreddits
 from lead_assets.domain.errors import CampaignInvalid, CampaignUnknown, LeadAssetsError
 from lead_assets.domain.settings import WEIGHTS, Layer, resolve
@@ -20,7 +21,6 @@ from lead_assets.domain.settings import WEIGHTS, Layer, resolve
 MAX_FILE_BYTES = 256 * 1024
 RESERVED_IDS = frozenset({"registry"})
 """A campaign's sensor is called campaign_<id>, and campaign_registry is another one."""
-_SUFFIXES = (".yaml", ".yml")
 
 
 _known: "dict[Path, tuple[tuple[int, int, int], CampaignFile]]" = {}
@@ -52,7 +52,7 @@ def list_campaigns(folder: Path) -> list[CampaignFile]:
 
 def _paths(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith("."))
+        return campaign_paths(folder)
     except OSError as error:
         raise CampaignInvalid(
             f"The campaign folder {folder} cannot be read ({error.strerror}); create it or set LEAD_ASSETS_CAMPAIGNS."
@@ -60,7 +60,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _read_anew_if_changed(path: Path) -> CampaignFile:
-    if path.suffix != _SUFFIXES[0] and (first := path.with_suffix(_SUFFIXES[0])).exists():
+    if path.suffix != CAMPAIGN_SUFFIXES[0] and (first := path.with_suffix(CAMPAIGN_SUFFIXES[0])).exists():
         return CampaignFile(path, None, f"{path}: {first.name} is this campaign already; remove one of the two.")
     # Sensors look at every file every half minute; reading one takes milliseconds, looking at its state microseconds.
     try:
@@ -98,7 +98,7 @@ def find_path(folder: Path, campaign_id: str) -> Path:
         CampaignUnknown: there is none.
     """
     if CAMPAIGN_ID.fullmatch(campaign_id):
-        for suffix in _SUFFIXES:
+        for suffix in CAMPAIGN_SUFFIXES:
             path = folder / f"{campaign_id}{suffix}"
             if path.is_file():
                 return path

@@ -13,6 +13,8 @@ from lead_assets.servers.state import is_running, read_servers
 
 REDDIT_VARIABLES = ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT", "REDDIT_URL")
 ARCTIC_SHIFT_URL = "https://arctic-shift.photon-reddit.com"
+CAMPAIGN_SUFFIXES = (".yaml", ".yml")
+"""Of campaign files; the first counts where both are there."""
 PAGE_URL = "http://127.0.0.1:8000"
 DAGSTER_URL = "http://127.0.0.1:3000"
 BROKER_URL = "redis://127.0.0.1:6379/0"
@@ -21,6 +23,15 @@ VISIBILITY_SECONDS = 6 * 3600
 _CHECKOUT = Path(__file__).resolve().parents[2]
 PROJECT = _CHECKOUT if (_CHECKOUT / "dagster.yaml").is_file() else Path.cwd()
 """The checkout that the package runs from. An installed package has none: its state lives in the current folder."""
+
+
+def campaign_paths(folder: Path) -> list[Path]:
+    """The campaign files in ``folder``, by name; hidden ones are none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return sorted(path for path in folder.iterdir() if path.suffix in CAMPAIGN_SUFFIXES and path.name[0] != ".")
 
 
 @dataclass(frozen=True)

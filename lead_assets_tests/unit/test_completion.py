@@ -12,7 +12,7 @@ from lead_assets.domain.settings import NAMES
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("crm.yaml", "crm_eu.yml", "website.yaml", "notes.txt"):
+    for name in ("crm.yaml", "crm_eu.yml", "website.yaml", "notes.txt", ".draft.yaml"):
         (tmp_path / name).write_text("")
     monkeypatch.setenv("LEAD_ASSETS_CAMPAIGNS", str(tmp_path))
     return tmp_path
