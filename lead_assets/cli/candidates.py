@@ -6,13 +6,7 @@ from collections.abc import Sequence
 import click
 from rich.table import Table
 
-from lead_assets.cli.state import (
-    campaign_argument,
-    cell,
-    console,
-    known_campaign,
-    opened_database,
-)
+from lead_assets.cli.state import campaign_argument, cell, console, known_campaign, opened_database
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.score_components import COMPONENTS
 from lead_assets.export import Record, flat_candidate, write_records

@@ -7,12 +7,7 @@ from typing import Any
 import click
 import pandas as pd
 
-from lead_assets.cli.state import (
-    campaign_argument,
-    console,
-    known_campaign,
-    opened_database,
-)
+from lead_assets.cli.state import campaign_argument, console, known_campaign, opened_database
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import to_rows
 from lead_assets.export import Record, flat_candidate, flat_lead, lead_columns, write_records

@@ -8,13 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from lead_assets.cli.state import (
-    campaign_argument,
-    cell,
-    console,
-    known_campaign,
-    opened_database,
-)
+from lead_assets.cli.state import campaign_argument, cell, console, known_campaign, opened_database
 from lead_assets.domain.ages import age, parse_since
 from lead_assets.domain.document import short_url
 from lead_assets.domain.inbox import STATUSES

@@ -16,6 +16,8 @@ from lead_assets.domain.document_text import document_text
 Intent = Literal["recommendation", "comparison", "switching", "problem", "hiring", "other"]
 Urgency = Literal["high", "medium", "low", "none"]
 
+RULES = "rules"
+"""The reader by rules: it costs nothing, quotes, and does not decide."""
 MIN_QUOTE_CHARACTERS = 6
 """Fewest letters and digits of a quote. Nearly every text contains every short string ("I", "the", "a CRM" by parts),
 so that finding one again proves nothing."""

@@ -2,12 +2,10 @@
 
 from typing import NamedTuple
 
+from lead_assets.domain.extraction import RULES
 from lead_assets.domain.lead_model import with_reading
 from lead_assets.domain.scoring import relevance
 from lead_assets.domain.settings import Settings
-
-RULES = "rules"
-"""The reader that quotes and does not decide."""
 
 
 class Decision(NamedTuple):
@@ -36,9 +34,7 @@ def decide(
     """
     if settings.relevance == "fused" or lead_probability is None:
         return Decision(round(float(relevance(fused_score, confidence)), 6), is_lead, None)
-    if extractor == RULES:
-        likely, has_evidence = lead_probability, True
-    else:
-        likely = with_reading(lead_probability, is_lead, confidence)
-    qualifies = has_evidence and likely >= settings.min_lead_probability
+    by_model = extractor != RULES
+    likely = with_reading(lead_probability, is_lead, confidence) if by_model else lead_probability
+    qualifies = likely >= settings.min_lead_probability and (has_evidence or not by_model)
     return Decision(round(likely, 6), qualifies, settings.min_lead_probability)

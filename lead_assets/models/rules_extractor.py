@@ -15,7 +15,7 @@ from typing import Any
 
 from lead_assets.domain import cues
 from lead_assets.domain.document_text import document_text
-from lead_assets.domain.extraction import Extraction, ExtractionRequest, Intent, ground
+from lead_assets.domain.extraction import RULES, Extraction, ExtractionRequest, Intent, ground
 from lead_assets.models.protocols import ModelKeys, Outcome
 
 LEAD_CONFIDENCE = 0.35
@@ -48,7 +48,7 @@ class RulesExtractor:
     Deterministic. The document is only ever searched, so that nothing in it can instruct this reader.
     """
 
-    name = "rules"
+    name = RULES
     model = "rules-2"
     is_free = True
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import SettingInvalid, SourceNotFound
+from lead_assets.domain.extraction import RULES
 from lead_assets.domain.prices import price_of
 from lead_assets.domain.settings import Layer, Settings, resolve
 from lead_assets.pipeline.run_context import RunContext
@@ -221,7 +222,7 @@ def opened_extractor(connection: sa.Connection, context: RunContext, opener: Ext
         SettingInvalid: nobody chose it, and the campaign was read by a model that cannot be asked now.
     """
     with contextlib.closing(opener(context)) as extractor:
-        if context.settings.extractor == "auto" and extractor.name == "rules":
+        if context.settings.extractor == "auto" and extractor.name == RULES:
             with _reading(connection):
                 by_model = has_read_by(connection, context.campaign.id, OPENAI)
             if by_model:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from lead_assets.domain.extraction import RULES
 from lead_assets.storage.bulk import Row
 from lead_assets.storage.reading import own_title, read_frame
 from lead_assets.storage.schema import candidates, current_candidates, current_extractions, documents, extractions
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OK, FAILED = "ok", "failed"
-RULES = "rules"
-"""The reader that costs nothing."""
 
 
 def read_by_keys_elsewhere(connection: sa.Connection, campaign_id: str, request_keys: Sequence[str]) -> "pd.DataFrame":

@@ -1,4 +1,4 @@
-"""Rows of a query: as dicts where they are few, as a frame where a step computes with them."""
+"""What queries share: rows as dicts where they are few, as a frame where a step computes with them; a common column."""
 
 from typing import TYPE_CHECKING, Any
 

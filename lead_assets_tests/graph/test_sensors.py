@@ -189,7 +189,7 @@ def test_the_registry_makes_a_partition_of_every_valid_file(office: Office) -> N
     assert json.loads(cursor or "") == ["one", "two"]
 
 
-def test_the_registry_removes_only_what_it_added_itself(office: Office) -> None:
+def test_the_registry_removes_only_what_has_had_a_file(office: Office) -> None:
     office.instance.add_dynamic_partitions("campaigns", ["by_hand"])
     path = office.write("mine", partition=False)
     _, cursor = office.registry()
