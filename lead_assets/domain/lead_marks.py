@@ -7,6 +7,7 @@ Processes for Machine Learning, 3.4 (Laplace's method) and 5.4.2 (leaving one ou
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -24,18 +25,20 @@ MOST_MARKS = 150
 FEWEST = 4
 """Fewer marks teach nothing."""
 _STEPS = 30
+Learned = Literal["nothing", "share of leads", "texts"]
 
 
 @dataclass(frozen=True)
 class Posterior:
     """What marks changed: ``added`` (n,) to the log-odds of all documents.
 
-    ``loss_before`` and ``loss_after`` are the mean log-losses of the marks, each judged without itself. Where the
-    second is not lower, or there are too few marks, ``accepted`` is False and nothing is added.
+    ``learned`` says what of the marks is believed: the texts that they speak of, only the campaign's share of leads, or
+    nothing. ``loss_before`` and ``loss_after`` are the mean log-losses of the marks, each judged without itself, by the
+    model alone and with what was learned; None where there are too few marks.
     """
 
     marks: int
-    accepted: bool
+    learned: Learned
     weight: float
     loss_before: float | None
     loss_after: float | None
@@ -45,7 +48,7 @@ class Posterior:
         """For a run's metadata."""
         return {
             "marks": self.marks,
-            "accepted": self.accepted,
+            "learned": self.learned,
             "weight": round(self.weight, 3),
             "log_loss_without_marks": None if self.loss_before is None else round(self.loss_before, 4),
             "log_loss_with_marks": None if self.loss_after is None else round(self.loss_after, 4),
@@ -60,28 +63,30 @@ def no_marks() -> pd.DataFrame:
 def fit_posterior(
     log_odds: Values, matrix: NDArray[np.floating], places: NDArray[np.intp], is_lead: Values
 ) -> Posterior:
-    """Learn from marks.
+    """Learn from marks, no more than foretells them.
 
     ``log_odds`` (n,) and ``matrix`` (n, d), unit rows, are of all documents; ``places`` are the marked ones among them,
-    ``is_lead`` 1 or 0 for each of those.
+    ``is_lead`` 1 or 0 for each of those. What is learned must judge each mark without itself better than the model
+    alone, and texts must do so better than a share of leads: where nearly all marks agree, directions are chance.
     """
     places, is_lead = places[-MOST_MARKS:], is_lead[-MOST_MARKS:]
     count = len(places)
     nothing = np.zeros(len(log_odds))
     if count < FEWEST:
-        return Posterior(count, False, 0.0, None, None, nothing)
-    marked = matrix[places].astype(np.float64)
-    kernel = BIAS + SHARE * (marked @ marked.T)
-    prior = log_odds[places]
-    working, inverse, pulls = _mode(kernel, prior, is_lead)
+        return Posterior(count, "nothing", 0.0, None, None, nothing)
+    marked, prior = matrix[places].astype(np.float64), log_odds[places]
     weight = count / (count + CAUTION)
-    without_itself = prior + weight * (working - pulls / np.diag(inverse) - prior)
-    before, after = _log_loss(prior, is_lead), _log_loss(without_itself, is_lead)
-    if not after < before:
-        return Posterior(count, False, 0.0, before, after, nothing)
-    direction = (SHARE * (pulls @ marked)).astype(matrix.dtype)
-    added = weight * (BIAS * pulls.sum() + np.einsum("ij,j->i", matrix, direction).astype(np.float64))
-    return Posterior(count, True, weight, before, after, added)
+    before = _log_loss(prior, is_lead)
+    lowest, best = before, Posterior(count, "nothing", 0.0, before, before, nothing)
+    attempts: tuple[tuple[Learned, float], ...] = (("share of leads", 0.0), ("texts", SHARE))
+    for learned, share in attempts:
+        working, inverse, pulls = _mode(BIAS + share * (marked @ marked.T), prior, is_lead)
+        after = _log_loss(prior + weight * (working - pulls / np.diag(inverse) - prior), is_lead)
+        if after < lowest:
+            direction = (share * (pulls @ marked)).astype(matrix.dtype)
+            added = weight * (BIAS * pulls.sum() + np.einsum("ij,j->i", matrix, direction).astype(np.float64))
+            lowest, best = after, Posterior(count, learned, weight, before, after, added)
+    return best
 
 
 def _mode(kernel: Values, prior: Values, is_lead: Values) -> tuple[Values, Values, Values]:

@@ -153,7 +153,8 @@ def _replayed(each: Judged, count: int) -> dict[str, Any] | None:
         "fused": each.ranked(each.fused, fused_left) if has_lead else None,
         "bias_before": bias(probability(each.log_odds[left]), each.is_lead[left]),
         "bias_after": bias(probability(after[left]), each.is_lead[left]),
-        "accepted": posterior.accepted,
+        "texts_believed": posterior.learned == "texts",
+        "refused": posterior.learned == "nothing",
     }
 
 

@@ -171,7 +171,7 @@ def with_probability(
     judged = model.judge(frame, matrix)
     posterior = fit_posterior(judged.log_odds, matrix, *places_of(marks, frame["reddit_id"]))
     parts = judged.parts()
-    if posterior.accepted:
+    if posterior.learned != "nothing":
         parts = [part | {MARKS: round(float(added), 3)} for part, added in zip(parts, posterior.added, strict=True)]
     said = frame.assign(
         lead_probability=probability(judged.log_odds + posterior.added),

@@ -168,7 +168,7 @@ def test_a_ranking_shows_its_funnel_and_its_scores_as_pictures(world: World) -> 
                 assert alternative == "Funnel: " + ", ".join(f"{step} {stored}" for step, stored in main.items())
     ranking = metadata(result, "ranked_candidates")
     assert "Scores of 3 ranked documents, 2 of them kept" in ranking["score_distributions"]
-    assert "COSINE_THRESHOLD = 0.15;" in ranking["score_distributions"]
+    assert "COSINE_THRESHOLD = 0.12;" in ranking["score_distributions"]
 
 
 def test_a_second_run_does_nothing_and_pays_for_nothing(world: World, counting: CountingEmbedder) -> None:

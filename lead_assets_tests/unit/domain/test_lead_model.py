@@ -197,7 +197,7 @@ def marked(count: int, *, contradicting: bool = False) -> tuple[np.ndarray, np.n
 def test_marks_raise_what_is_like_marked_leads_and_lower_what_is_like_the_others() -> None:
     log_odds, matrix, places, is_lead = marked(20)
     posterior = fit_posterior(log_odds, matrix, places, is_lead)
-    assert posterior.accepted
+    assert posterior.learned == "texts"
     assert posterior.loss_after < posterior.loss_before
     assert posterior.added[20::2].min() > posterior.added[21::2].max()
     again = fit_posterior(log_odds, matrix, places, is_lead)
@@ -215,13 +215,24 @@ def test_the_guard_refuses_marks_that_do_not_foretell_each_other() -> None:
     matrix[:] = matrix[0]
     is_lead = np.tile([1.0, 0.0], 10)
     posterior = fit_posterior(np.zeros(40), matrix, np.arange(20), is_lead)
-    assert not posterior.accepted
+    assert posterior.learned == "nothing"
     assert not posterior.added.any()
+
+
+def test_marks_that_nearly_all_agree_move_all_documents_alike_and_keep_their_order() -> None:
+    """Which way among the vectors a single exception points is chance."""
+    matrix = unit_vectors(60, 16)
+    is_lead = np.ones(20)
+    is_lead[7] = 0.0
+    posterior = fit_posterior(np.zeros(60), matrix, np.arange(20), is_lead)
+    assert posterior.learned == "share of leads"
+    assert posterior.added.min() == pytest.approx(posterior.added.max())
+    assert posterior.added.min() > 0
 
 
 def test_too_few_marks_change_nothing() -> None:
     posterior = fit_posterior(*marked(FEWEST - 1))
-    assert (posterior.accepted, posterior.loss_before) == (False, None)
+    assert (posterior.learned, posterior.loss_before) == ("nothing", None)
     assert not posterior.added.any()
 
 

@@ -15,7 +15,7 @@ def embedder() -> LocalEmbedder:
 
 def test_the_local_model_speaks_the_protocol(embedder: LocalEmbedder) -> None:
     spoken: Embedder = embedder
-    assert (spoken.model, spoken.dimension, spoken.cosine_threshold) == ("all-MiniLM-L6-v2-int8-256", 384, 0.15)
+    assert (spoken.model, spoken.dimension, spoken.cosine_threshold) == ("all-MiniLM-L6-v2-int8-256", 384, 0.12)
 
 
 def test_rows_are_unit_vectors_in_the_order_of_the_texts(embedder: LocalEmbedder) -> None:
