@@ -9,15 +9,26 @@ from pathlib import Path
 
 import click
 import sqlalchemy as sa
+from rich.table import Table
 
-from lead_assets.cli.state import campaign_argument, console, echo_json, json_option, known_campaign, opened_database
+from lead_assets.cli.state import (
+    campaign_argument,
+    cell,
+    console,
+    echo_json,
+    json_option,
+    known_campaign,
+    opened_database,
+)
 from lead_assets.domain.document import fullname_in
 from lead_assets.domain.errors import InvalidInput
+from lead_assets.domain.gate_catalog import GATES
 from lead_assets.domain.inbox import REASONS, STATUSES
 from lead_assets.export import write_records
 from lead_assets.inbox import statuses
 from lead_assets.inbox.marks import COLUMNS, export_rows, import_rows, parse_marks
 from lead_assets.storage.lead_events import read_history, read_states
+from lead_assets.storage.rejected import read_audits, read_sample
 
 _MAX_FILE_BYTES = 64 * 2**20
 _ids = click.argument("reddit_ids", metavar="ID…", nargs=-1, required=True)
@@ -140,7 +151,44 @@ def history(campaign_id: str, reddit_id: str, as_json: bool) -> None:
 
 @click.group()
 def marks() -> None:
-    """Export and import marks: which documents are leads, as people have said."""
+    """Export and import marks, and draw samples of rejects to mark."""
+
+
+@marks.command()
+@campaign_argument
+@click.option("--gate", type=click.Choice([gate.name for gate in GATES]), help="Only what this gate rejected.")
+@json_option
+def sample(campaign_id: str, gate: str | None, as_json: bool) -> None:
+    """Show a random sample of what the gates of CAMPAIGN rejected, and what its marks say.
+
+    It is the same sample each time. Mark all of it, leads and others, with `lead-assets mark`: the share of leads
+    that a gate loses is estimated from it, here and in the gate's check.
+    """
+    known_campaign(campaign_id)
+    with opened_database() as database, database.connect() as connection:
+        audits = read_audits(connection, campaign_id)
+        rows = [
+            row
+            for each in GATES
+            if gate in (None, each.name)
+            for row in read_sample(connection, campaign_id, each.name)
+        ]
+    audits = {name: audit for name, audit in audits.items() if gate in (None, name)}
+    if as_json:
+        told = {
+            name: vars(audit) | {"share": audit.share, "interval": audit.interval} for name, audit in audits.items()
+        }
+        echo_json({"campaign": campaign_id, "gates": told, "sample": rows})
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("gate", "id", "mark", "observed", "title"):
+        table.add_column(name, no_wrap=name != "title", ratio=1 if name == "title" else None)
+    for row in rows:
+        observed = "unknown" if row["observed"] is None else f"{row['observed']:g}"
+        table.add_row(row["gate"], cell(row["reddit_id"]), row["mark"] or "", observed, cell(row["title"] or ""))
+    console.print(table)
+    for name, audit in audits.items():
+        console.print(f"{name}: {audit.told()}", soft_wrap=True)
 
 
 @marks.command("export")

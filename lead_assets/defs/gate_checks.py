@@ -7,6 +7,7 @@ import dagster as dg
 
 from lead_assets.defs.metadata.tables import table
 from lead_assets.defs.partitioned_checks import partitioned_spec
+from lead_assets.domain.audit import Audit
 from lead_assets.domain.gate_catalog import DEDUPLICATION
 from lead_assets.domain.gates import Gate, GateStats
 from lead_assets.domain.settings import Settings
@@ -42,6 +43,7 @@ def gate_results(asset: str, report: GateReport, run: RunContext) -> list[dg.Ass
             report.stats[gate.name],
             report.earlier.get(gate.name),
             report.offending[gate.name],
+            report.audits.get(gate.name),
             run,
             report.settings,
         )
@@ -72,6 +74,7 @@ def _result(
     stats: GateStats,
     earlier: GateStats | None,
     offending: list[str],
+    audit: Audit | None,
     run: RunContext,
     settings: Settings,
 ) -> dg.AssetCheckResult:
@@ -93,6 +96,9 @@ def _result(
     if shown is not stats:
         metadata["counts_are_of"] = "an earlier run"
         metadata["rejected_examples"] = "of an earlier run: see the table rejections"
+    if audit:
+        metadata["audit"] = audit.told()
+        metadata["share_of_leads_among_rejects"] = round(audit.share, 4)
     if offending:
         metadata["kept_but_rejected"] = table([{"reddit_id": reddit_id} for reddit_id in offending])
     return dg.AssetCheckResult(

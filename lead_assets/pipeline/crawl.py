@@ -40,6 +40,7 @@ from lead_assets.storage.corpus import (
 from lead_assets.storage.crawl_state import write_progress
 from lead_assets.storage.database import CampaignSession
 from lead_assets.storage.deletions import purge_deleted, read_deleted, remember_deleted
+from lead_assets.storage.rejected import read_audits
 from lead_assets.storage.rejection_csv import RejectionLog, remove_rejections
 from lead_assets.storage.schema import documents as documents_table
 from lead_assets.storage.statistics import count_rows, write_gate_stats
@@ -284,6 +285,7 @@ def _report(crawl: Crawl, examples: Sequence[dict[str, Any]], log: RejectionLog)
         earlier = write_gate_stats(connection, campaign_id, crawl.run_id, crawl.stats)
         stored = read_kept_by_run(connection, campaign_id, crawl.run_id)
         row_count = count_rows(connection, documents_table, campaign_id)
+        audits = read_audits(connection, campaign_id)
     return StepReport(
         row_count=row_count,
         counts=crawl.counts(),
@@ -302,6 +304,7 @@ def _report(crawl: Crawl, examples: Sequence[dict[str, Any]], log: RejectionLog)
             crawl.stats,
             earlier,
             offenders(METADATA_GATES, stored, run.settings, run.campaign.unknown),
+            audits,
             run.settings,
         ),
         incomplete=incomplete,

@@ -16,6 +16,7 @@ from lead_assets.pipeline.connect import opened_embedder
 from lead_assets.pipeline.ranking import Ranking, rank, settings_for
 from lead_assets.pipeline.step import GateReport, Step, StepContext, StepReport
 from lead_assets.storage.candidates import ORDERED_BY, read_kept_among, write_ranked
+from lead_assets.storage.rejected import read_audits
 from lead_assets.storage.rejection_csv import RejectionLog
 from lead_assets.storage.schema import current_candidates
 from lead_assets.storage.statistics import count_rows, read_funnel, write_gate_stats
@@ -55,6 +56,7 @@ def _report(context: StepContext, ranking: Ranking, settings: Settings, log: Rej
         funnel = funnel_steps(read_funnel(connection, context.campaign_id))
         stored = read_kept_among(connection, context.campaign_id, ranking.frame["reddit_id"].tolist())
         row_count = count_rows(connection, current_candidates, context.campaign_id)
+        audits = read_audits(connection, context.campaign_id)
     by = ORDERED_BY[settings.relevance]
     best = ranking.frame[ranking.frame["kept"]].nlargest(MOST_SHOWN, by)
     shown = ["lead_probability", "fused_score", "reddit_id", *(component.name for component in COMPONENTS)]
@@ -79,6 +81,7 @@ def _report(context: StepContext, ranking: Ranking, settings: Settings, log: Rej
             ranking.stats,
             earlier,
             offenders(RANK_GATES, stored, settings, context.run.campaign.unknown),
+            audits,
             settings,
         ),
         drawn=Drawn(funnel, ranking.frame, settings) if changed else None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lead_assets.domain.audit import Audit
 from lead_assets.domain.gates import Gate, GateStats
 from lead_assets.domain.settings import Settings
 from lead_assets.pipeline.connect import (
@@ -58,13 +59,14 @@ class GateReport:
     """What a step's gates did in this run, for their checks.
 
     ``earlier`` has the last stats that were not empty, of gates that met nothing now; ``offending`` the kept documents,
-    as read back from the store, that a gate rejects.
+    as read back from the store, that a gate rejects; ``audits`` what people's marks say of the rejects.
     """
 
     gates: Sequence[Gate]
     stats: Mapping[str, GateStats]
     earlier: Mapping[str, GateStats]
     offending: Mapping[str, list[str]]
+    audits: Mapping[str, Audit]
     settings: Settings
 
 

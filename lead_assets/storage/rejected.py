@@ -1,9 +1,12 @@
-"""Rejected documents for people: the nearest to their threshold first, with the texts that are stored."""
+"""Rejected documents for people, with the texts that are stored: the nearest to their threshold first, or a random
+sample, and what the marks of samples say.
+"""
 
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from lead_assets.domain.audit import SAMPLE, Audit
 from lead_assets.domain.gates import EXCLUDED
 from lead_assets.storage.schema import (
     current_candidates,
@@ -35,6 +38,45 @@ def read_rejected(
     it is absolute. What is marked over 18, and what had
     no value, comes last.
     """
+    found, query = _found(campaign_id, gate)
+    query = query.order_by(found.c.distance, found.c.reddit_id).limit(limit)
+    if text:
+        places = (found.c.title, documents.c.body, found.c.author)
+        query = query.where(sa.or_(*(place.icontains(text, autoescape=True) for place in places)))
+    if after is not None:
+        farther = found.c.distance > after.distance
+        query = query.where(farther | ((found.c.distance == after.distance) & (found.c.reddit_id > after.reddit_id)))
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def read_sample(connection: sa.Connection, campaign_id: str, gate: str) -> list[dict[str, Any]]:
+    """The rows of ``read_rejected`` that are the random sample of what ``gate`` (or the reading) rejected."""
+    found, query = _found(campaign_id, gate)
+    query = query.order_by(sa.func.md5(found.c.reddit_id)).limit(SAMPLE)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def read_audits(connection: sa.Connection, campaign_id: str) -> dict[str, Audit]:
+    """What the marks of each gate's sample say; gates of whose sample nothing is marked are left out."""
+    of_mark = (lead_marks.c.campaign_id == rejections.c.campaign_id) & (
+        lead_marks.c.reddit_id == rejections.c.reddit_id
+    )
+    is_of_campaign = rejections.c.campaign_id == campaign_id
+    if not connection.scalar(sa.select(sa.exists().where(is_of_campaign, of_mark))):
+        return {}  # samples are drawn from all rejects: not in vain
+    place = sa.func.row_number().over(partition_by=rejections.c.gate, order_by=sa.func.md5(rejections.c.reddit_id))
+    drawn = sa.select(rejections, place.label("place")).where(is_of_campaign).subquery()
+    query = (
+        sa.select(drawn.c.gate, sa.func.count(), sa.func.count().filter(lead_marks.c.mark == "lead"))
+        .join(lead_marks, (lead_marks.c.campaign_id == campaign_id) & (lead_marks.c.reddit_id == drawn.c.reddit_id))
+        .where(drawn.c.place <= SAMPLE)
+        .group_by(drawn.c.gate)
+    )
+    return {gate: Audit(marked, leads_marked) for gate, marked, leads_marked in connection.execute(query).tuples()}
+
+
+def _found(campaign_id: str, gate: str) -> tuple[sa.Subquery, sa.Select[Any]]:
+    """What ``gate``, the reading or any gate rejected, and a query of it with texts and marks."""
     source = _not_leads(campaign_id) if gate == READING else _rejections(campaign_id, gate)
     found = source.subquery()
     of_document = (documents.c.campaign_id == campaign_id) & (documents.c.reddit_id == found.c.reddit_id)
@@ -43,16 +85,8 @@ def read_rejected(
         sa.select(found, documents.c.body, lead_marks.c.mark)
         .outerjoin(documents, of_document)
         .outerjoin(lead_marks, of_mark)
-        .order_by(found.c.distance, found.c.reddit_id)
-        .limit(limit)
     )
-    if text:
-        places = (found.c.title, documents.c.body, found.c.author)
-        query = query.where(sa.or_(*(place.icontains(text, autoescape=True) for place in places)))
-    if after is not None:
-        farther = found.c.distance > after.distance
-        query = query.where(farther | ((found.c.distance == after.distance) & (found.c.reddit_id > after.reddit_id)))
-    return [dict(row._mapping) for row in connection.execute(query)]
+    return found, query
 
 
 _FARTHEST = 1e9

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
@@ -20,7 +20,7 @@ from lead_assets.inbox.cards import MOST_CONTEXT, excerpt_of, reddit_link, shown
 from lead_assets.pipeline.preview import Preview, preview, settings_in_force
 from lead_assets.pipeline.run_context import RunContext, resolve_run
 from lead_assets.storage.inbox_leads import read_tab
-from lead_assets.storage.rejected import READING, Nearness, ranking_model, read_rejected
+from lead_assets.storage.rejected import READING, Nearness, ranking_model, read_audits, read_rejected, read_sample
 from lead_assets.storage.statistics import read_funnel
 from lead_assets.web.campaign_head import read_head
 from lead_assets.web.rendering import PageRoute, Visit, Visiting
@@ -188,21 +188,28 @@ def rejected(
     gate: str = Query(default="", max_length=40),
     q: str = Query(default="", max_length=200),
     after: str = Query(default="", max_length=80),
+    sample: Literal["", "1"] = "",
 ) -> Response:
-    """What gates rejected, or what was read and is no lead: nearest to the threshold first."""
+    """What gates rejected, or what was read and is no lead: nearest to the threshold first, or a random sample."""
     now = datetime.now(UTC)
     with visit.services.database.connect() as connection:
         head = read_head(visit, connection, campaign_id)
-        rows = read_rejected(connection, campaign_id, gate=gate, text=q, limit=PAGE + 1, after=_nearness(after))
+        if sample:
+            rows, audits = read_sample(connection, campaign_id, gate), read_audits(connection, campaign_id)
+        else:
+            found = read_rejected(connection, campaign_id, gate=gate, text=q, limit=PAGE + 1, after=_nearness(after))
+            rows, audits = found, {}
         stored = read_funnel(connection, campaign_id)["rejected"]
         counts = _counts(connection, campaign_id)
-    last = rows[PAGE - 1] if len(rows) > PAGE else None
+    last = rows[PAGE - 1] if len(rows) > PAGE and not sample else None
     return visit.render(
         "rejected.html",
         head=head,
         tab="rejected",
         counts=counts,
-        rows=[_shown(row, now) for row in rows[:PAGE]],
+        rows=[_shown(row, now) for row in (rows if sample else rows[:PAGE])],
+        sample=sample,
+        audits={name: audit.told() for name, audit in audits.items() if gate in ("", name)},
         gates=[(each.name, stored.get(each.name, 0)) for each in GATES],
         gate=gate,
         reading=READING,

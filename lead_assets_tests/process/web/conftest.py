@@ -17,6 +17,13 @@ from lead_assets_tests.process.api.conftest import Installation, free_port, make
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">'
+REJECTED = """INSERT INTO lead_assets.rejections (campaign_id, reddit_id, stage, gate, setting, observed, threshold,
+    observed_values, kind, source, subreddit, author, title, url, run_id) VALUES
+    ('crm', 't3_far', 'rank', 'fused_score', 'MIN_FUSED_SCORE_THRESHOLD', 0.01, 0.1, '{}', 'post', 'archive', 'sales',
+     'a', 'Far away', 'https://www.reddit.com/comments/far/', 'run'),
+    ('crm', 't3_near', 'rank', 'fused_score', 'MIN_FUSED_SCORE_THRESHOLD', 0.09, 0.1, '{}', 'post', 'archive', 'sales',
+     'b', 'Almost a lead', 'https://www.reddit.com/comments/near/', 'run')"""
+"""Two rejected documents of the campaign crm."""
 
 
 @pytest.fixture

@@ -10,15 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from lead_assets_tests.process.api.conftest import Installation
-from lead_assets_tests.process.web.conftest import HOSTILE, open_site
+from lead_assets_tests.process.web.conftest import HOSTILE, REJECTED, open_site
 from lead_assets_tests.stored_leads import store_leads
 
-REJECTED = """INSERT INTO lead_assets.rejections (campaign_id, reddit_id, stage, gate, setting, observed, threshold,
-    observed_values, kind, source, subreddit, author, title, url, run_id) VALUES
-    ('crm', 't3_far', 'rank', 'fused_score', 'MIN_FUSED_SCORE_THRESHOLD', 0.01, 0.1, '{}', 'post', 'archive', 'sales',
-     'a', 'Far away', 'https://www.reddit.com/comments/far/', 'run'),
-    ('crm', 't3_near', 'rank', 'fused_score', 'MIN_FUSED_SCORE_THRESHOLD', 0.09, 0.1, '{}', 'post', 'archive', 'sales',
-     'b', 'Almost a lead', 'https://www.reddit.com/comments/near/', 'run')"""
 PAGES = (
     "/c/crm",
     "/c/crm?tab=dismissed",

@@ -11,7 +11,7 @@ import yaml
 
 from lead_assets.web.site import build_site
 from lead_assets_tests.process.api.conftest import Installation, serving
-from lead_assets_tests.process.web.conftest import HOSTILE, open_site
+from lead_assets_tests.process.web.conftest import HOSTILE, REJECTED, open_site
 from lead_assets_tests.stored_leads import store_leads
 
 DO = "/c/crm/do"
@@ -274,3 +274,19 @@ def test_thresholds_are_tried_without_changing_anything(installed: Installation,
     for wrong, said in (("7", "less than or equal to 1"), ("x", "not a number")):
         assert said in site.get("/c/crm/funnel", params={"MIN_FUSED_SCORE_THRESHOLD": wrong}).text
     assert set(statuses(installed)) == {"t3_00000", "t3_00001", "t3_00002"}
+
+
+def test_a_sample_of_rejects_is_marked_and_says_how_many_leads_a_gate_loses(
+    installed: Installation, site: httpx.Client
+) -> None:
+    with installed.database.engine.begin() as connection:
+        connection.execute(sa.text(REJECTED))
+    page = site.get("/c/crm/rejected", params={"gate": "fused_score", "sample": "1"})
+    assert page.text.count(">No lead<") == 2
+    assert ">No lead<" not in site.get("/c/crm/rejected").text
+    send(site, DO, id="t3_near", do="mark:lead")
+    send(site, DO, id="t3_far", do="mark:no lead")
+    told = site.get("/c/crm/rejected", params={"sample": "1"}).text
+    assert "fused_score: 1 of 2 marked in the sample are leads" in told
+    assert ">No lead<" not in told
+    assert site.get("/c/crm/rejected", params={"sample": "2"}).status_code == 422
