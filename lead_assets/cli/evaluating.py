@@ -1,6 +1,7 @@
 """``evaluate``: how good the ranking is on labelled campaigns, and which gate loses which lead."""
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from lead_assets.cli import training
 from lead_assets.cli.run_options import assigned, set_option
 from lead_assets.cli.running import told_if_the_database_is_lost
 from lead_assets.cli.state import cell, console, echo_json, errors, json_option, opened_database, opened_index
-from lead_assets.cli.training import vectors_option
+from lead_assets.cli.training import vectors_option, write_left_out_models
 from lead_assets.config.environment import Environment
 from lead_assets.domain.evaluation import METRICS, mean
 from lead_assets.pipeline.evaluate import Conditions, evaluate, remove_abandoned
-from lead_assets.pipeline.golden_files import read_golden
+from lead_assets.pipeline.golden_files import GoldenFile, read_golden
 from lead_assets.pipeline.run_context import parse_day
 from lead_assets.storage.evaluations import new_id
 
@@ -34,6 +35,7 @@ OURS = "lead_assets"
     is_flag=True,
     help="Judge each campaign by a lead model that was trained on the others; no server is needed.",
 )
+@click.option("--graph", is_flag=True, help="With it: run each campaign through the graph under that model.")
 @click.option("--marks", type=click.IntRange(1, 1000), help="With it: mark the best so many, and measure the rest.")
 @vectors_option
 @set_option
@@ -44,6 +46,7 @@ def evaluate_command(
     as_of: str | None,
     keep_vectors: bool,
     leave_one_out: bool,
+    graph: bool,
     marks: int | None,
     vectors: Path | None,
     assignments: tuple[str, ...],
@@ -54,49 +57,76 @@ def evaluate_command(
     Runs crawl to rank on exactly the given documents, with the age gate open, as a campaign of its own, and removes it
     afterwards.
     """
-    if leave_one_out:
+    if graph and not leave_one_out:
+        raise click.UsageError("--graph belongs to --leave-one-out.")
+    if leave_one_out and not graph:
         training.leave_one_out(golden, vectors, assigned(assignments), marks, as_json)
         return
-    if marks is not None or vectors is not None:
-        raise click.UsageError("--marks and --vectors belong to --leave-one-out.")
+    if marks is not None or (vectors is not None and not graph):
+        raise click.UsageError("--marks and --vectors belong to --leave-one-out without --graph.")
     if as_of:
         parse_day(as_of)
     environment = Environment.read()
-    ids = [new_id() for _ in golden]
-    files = [read_golden(path, archive, campaign_id) for path, campaign_id in zip(golden, ids, strict=True)]
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = assigned(assignments)
+        models = write_left_out_models(golden, vectors, Path(folder)) if graph else []
+        found = _evaluated(
+            [read_golden(path, archive, "labelled") for path in golden],
+            [chosen | {"LEAD_MODEL": str(model)} for model in models] or [chosen] * len(golden),
+            lambda settings, on_step: Conditions(environment, as_of, settings, keep_vectors, on_step),
+        )
+    means = {name: mean([each["rankings"][name] for each in found]) for name in found[0]["rankings"]}
+    lists = _mean_list(found)
+    if as_json:
+        echo_json({"campaigns": found, "mean": means, "mean_list": lists})
+        return
+    for each in found:
+        _print_campaign(each)
+    if len(found) > 1:
+        console.print(_metrics_table(f"Mean of {len(found)} campaigns", means))
+        console.print(_told(lists) + f" The gates keep {lists['gates_recall']:.2f} of the leads.", soft_wrap=True)
+
+
+def _evaluated(
+    files: Sequence[GoldenFile],
+    settings: Sequence[Mapping[str, Any]],
+    conditions: Callable[[Mapping[str, Any], Callable[[str], object]], Conditions],
+) -> list[Any]:
+    """What each file measures under its settings, on the configured servers."""
     with (
         told_if_the_database_is_lost(),
         opened_database() as database,
         opened_index() as index,
         errors.status("…") as status,
     ):
-        conditions = Conditions(
-            environment, as_of, assigned(assignments), keep_vectors, lambda name: status.update(f"{name} …")
-        )
         for abandoned in remove_abandoned(database, index):
             errors.print(f"Removed what an ended evaluation had left behind ({abandoned}).", soft_wrap=True)
-        found = [
-            evaluate(file, campaign_id, conditions, database, index)
-            for file, campaign_id in zip(files, ids, strict=True)
+
+        def on_step(name: str) -> None:
+            status.update(f"{name} …")
+
+        return [
+            evaluate(file, new_id(), conditions(each, on_step), database, index)
+            for file, each in zip(files, settings, strict=True)
         ]
-    means = {name: mean([each["rankings"][name] for each in found]) for name in found[0]["rankings"]}
-    if as_json:
-        echo_json({"campaigns": found, "mean": means})
-        return
-    for each in found:
-        _print_campaign(each)
-    if len(found) > 1:
-        console.print(_metrics_table(f"Mean of {len(found)} campaigns", means))
+
+
+def _mean_list(found: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Recall and precision of the list, and recall after all gates: the mean over campaigns that have the figure."""
+    figures = [each["list"] | {"gates_recall": each["steps"][-1]["lead_recall"]} for each in found]
+    known = {name: [each[name] for each in figures if each[name] is not None] for name in figures[0]}
+    return {name: sum(values) / len(values) if values else None for name, values in known.items()}
+
+
+def _told(shown: Mapping[str, float | None]) -> str:
+    precision = "–" if shown["precision"] is None else f"{shown['precision']:.2f}"
+    return f"The list of leads shows {shown['recall']:.2f} of the leads; of its labelled documents {precision} are."
 
 
 def _print_campaign(found: Mapping[str, Any]) -> None:
     counts = f"{found['documents']} documents, {found['labelled']} labelled, {found['leads']} leads"
     console.print(_metrics_table(f"{found['campaign']}: {counts}, {found['kept']} kept", found["rankings"]))
-    shown = found["list"]
-    precision = "–" if shown["precision"] is None else f"{shown['precision']:.2f}"
-    console.print(
-        f"The list of leads shows {shown['recall']:.2f} of the leads; of its labelled documents {precision} are."
-    )
+    console.print(_told(found["list"]))
     _print_steps(found["steps"])
 
 

@@ -17,7 +17,7 @@ from lead_assets.pipeline.evaluate import OPEN_AGE_GATE
 from lead_assets.pipeline.golden_files import GoldenFile, read_golden
 from lead_assets.pipeline.labelled import CachedEmbedder, labelled_campaign
 from lead_assets.pipeline.lead_models import write_lead_model
-from lead_assets.pipeline.leave_one_out import judge_left_out, report
+from lead_assets.pipeline.leave_one_out import judge_left_out, left_out_models, report
 from lead_assets.pipeline.train_model import trained_model
 
 vectors_option = click.option(
@@ -67,13 +67,26 @@ def settings_in_force(assigned: Mapping[str, Any], embedder: str) -> Settings:
     return settings.model_copy(update={"cosine_threshold": cosine_threshold_of(embedder)})
 
 
+def write_left_out_models(golden: Sequence[Path], vectors: Path | None, folder: Path) -> list[Path]:
+    """For each golden file a model of the others, as a file in ``folder``."""
+    _, campaigns, embedder = _several(golden, vectors)
+    paths = [folder / f"{place}.json" for place in range(len(campaigns))]
+    for path, model in zip(paths, left_out_models(campaigns, embedder), strict=True):
+        write_lead_model(model, path)
+    return paths
+
+
+def _several(golden: Sequence[Path], vectors: Path | None) -> tuple[list[GoldenFile], list[LabelledCampaign], str]:
+    if len(golden) < 2:
+        raise InvalidInput("--leave-one-out needs at least two golden files.")
+    return labelled(golden, vectors)
+
+
 def leave_one_out(
     golden: Sequence[Path], vectors: Path | None, assigned: Mapping[str, Any], marks: int | None, as_json: bool
 ) -> None:
     """Print what models that were trained on the other campaigns make of each."""
-    if len(golden) < 2:
-        raise InvalidInput("--leave-one-out needs at least two golden files.")
-    files, campaigns, embedder = labelled(golden, vectors)
+    files, campaigns, embedder = _several(golden, vectors)
     settings = settings_in_force(assigned, embedder)
     found = {
         "with_vectors": report(judge_left_out(files, campaigns, settings, embedder), settings, marks),

@@ -1,6 +1,6 @@
 """Leave one out: each labelled campaign judged by a lead model that was trained on the others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from lead_assets.domain.gate_catalog import RANK_GATES, REJUDGING_GATES
 from lead_assets.domain.judging import apply_gates
 from lead_assets.domain.lead_features import Values
 from lead_assets.domain.lead_marks import fit_posterior
-from lead_assets.domain.lead_model import probability
+from lead_assets.domain.lead_model import LeadModel, probability
 from lead_assets.domain.lead_training import LabelledCampaign, train
 from lead_assets.domain.settings import Settings
 from lead_assets.pipeline.golden_files import GoldenFile
@@ -66,6 +66,19 @@ class Judged:
         return {name: found[name] for name in MEASURES}
 
 
+def left_out_models(
+    campaigns: Sequence[LabelledCampaign],
+    embedder: str | None,
+    names: Sequence[str] | None = None,
+    *,
+    with_vector: bool = True,
+) -> Iterator[LeadModel]:
+    """For each campaign the model of the others."""
+    for place in range(len(campaigns)):
+        others = [*campaigns[:place], *campaigns[place + 1 :]]
+        yield train(others, embedder, {}, names, with_vector=with_vector)
+
+
 def judge_left_out(
     files: Sequence[GoldenFile],
     campaigns: Sequence[LabelledCampaign],
@@ -77,9 +90,8 @@ def judge_left_out(
 ) -> list[Judged]:
     """Every campaign, judged by the model of the others, and by the gates under ``settings``."""
     judged: list[Judged] = []
-    for place, (file, campaign) in enumerate(zip(files, campaigns, strict=True)):
-        others = [each for other, each in enumerate(campaigns) if other != place]
-        model = train(others, embedder, {}, names, with_vector=with_vector)
+    models = left_out_models(campaigns, embedder, names, with_vector=with_vector)
+    for file, campaign, model in zip(files, campaigns, models, strict=True):
         log_odds = model.judge(campaign.frame, campaign.matrix).log_odds
         judged.append(Judged(file, campaign, log_odds, _kept(campaign.frame, settings)))
     return judged

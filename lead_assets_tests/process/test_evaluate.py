@@ -268,3 +268,19 @@ def test_a_golden_file_without_documents_says_how_to_give_them(shell: Shell) -> 
     assert "give it with --archive FILE" in shell("evaluate", path, code=2).output
     assert "There is no archive file at" in shell("evaluate", path, "--archive", "no.ndjson", code=2).output
     assert "there is no setting 'NO'" in shell("evaluate", shell.golden(), "--set", "NO=1", code=2).output
+
+
+def test_the_graph_runs_under_models_of_the_other_campaigns(shell: Shell, tmp_path: Path) -> None:
+    """Two campaigns that disagree about the same texts: what is learned from one misjudges the other."""
+    opposite = {name: 0 if label == 2 else 2 for name, label in LABELS.items()}
+    files = [shell.golden("one"), shell.golden("other", labels=opposite)]
+    options = ["--leave-one-out", "--graph", "--json", "--set", "MIN_FUSED_SCORE_THRESHOLD=0"]
+    left_out = json.loads(shell("evaluate", *files, *options, "--vectors", tmp_path / "vectors.npz").stdout)
+    shipped = json.loads(shell("evaluate", *files, "--json", "--set", "MIN_FUSED_SCORE_THRESHOLD=0").stdout)
+    ranked = [answer["campaigns"][0]["rankings"]["lead_assets"]["ndcg@10"] for answer in (left_out, shipped)]
+    assert ranked[0] < ranked[1]
+    assert set(left_out["mean_list"]) == {"recall", "precision", "gates_recall"}
+    assert set(shell.rows().values()) <= {0, 1}
+    shown = shell("evaluate", *files, "--leave-one-out", "--graph")
+    assert "The gates keep" in shown.stdout
+    assert "belongs to --leave-one-out" in shell("evaluate", files[0], "--graph", code=2).output
