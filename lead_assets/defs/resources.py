@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, create_model
 
 from lead_assets.config.environment import Environment
 from lead_assets.domain.settings import NAMES, Settings
-from lead_assets.pipeline.connect import make_embedder, make_extractor, open_reddit_for_sweep, open_source
+from lead_assets.pipeline.connect import make_embedder, make_extractor, open_source, open_witness
 from lead_assets.pipeline.run_context import RunContext, RunOptions, resolve_run
 from lead_assets.search.typesense import ALIAS, SearchIndex
 from lead_assets.storage.database import LOCK_TIMEOUT_SECONDS, Database
@@ -99,8 +99,8 @@ class RejectionLogs(dg.ConfigurableResource[Path]):
         return Path(self.folder).absolute() if self.folder else Environment.read().rejection_logs
 
 
-def _open_reddit(database: Database, on_message: Callable[[str], object]) -> Any:
-    return open_reddit_for_sweep(Environment.read(), database, on_message)
+def _open_witness(name: str | None, database: Database, on_message: Callable[[str], object]) -> Any:
+    return open_witness(Environment.read(), name, database, on_message)
 
 
 def build_resources() -> dict[str, Any]:
@@ -111,7 +111,7 @@ def build_resources() -> dict[str, Any]:
         "database": DatabaseResource(),
         "search_index": SearchIndexResource(),
         "rejection_logs": RejectionLogs(),
-        "reddit_opener": opener(_open_reddit, "Opens Reddit's API for the sweep."),
+        "witness_opener": opener(_open_witness, "Opens whom the sweep asks: Reddit, or Arctic Shift."),
         "source_opener": opener(open_source, "Opens the run's source."),
         "embedder_opener": opener(make_embedder, "Opens what embeds texts."),
         "extractor_opener": opener(make_extractor, "Opens what reads candidates."),

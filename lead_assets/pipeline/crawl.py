@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -141,10 +141,18 @@ class Crawl:
             self.purged |= purge_deleted(connection, self.session.campaign_id).reddit_ids
 
     def _allowed(self, connection: sa.Connection, documents: Sequence[Document], gone: Sequence[str]) -> list[Document]:
-        """``documents`` without those that were deleted on Reddit, wherever they come from now."""
-        deleted = read_deleted(connection, [document.reddit_id for document in documents]) | set(gone)
+        """``documents`` without those that were deleted on Reddit, wherever they come from now.
+
+        A comment comes without the title of its post where that was deleted.
+        """
+        named = {name for document in documents for name in (document.reddit_id, document.post_id) if name}
+        deleted = read_deleted(connection, sorted(named)) | set(gone)
         self.withheld += sum(document.reddit_id in deleted for document in documents)
-        return [document for document in documents if document.reddit_id not in deleted]
+        return [
+            replace(document, title="") if document.kind == "comment" and document.post_id in deleted else document
+            for document in documents
+            if document.reddit_id not in deleted
+        ]
 
     def _beside_ledger(self, connection: sa.Connection, frame: pd.DataFrame, refreshed: bool) -> pd.DataFrame:
         """``frame`` with the age of each document's sighting, without what this run or a newer state has settled.

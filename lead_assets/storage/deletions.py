@@ -51,13 +51,17 @@ def read_deleted(connection: sa.Connection, reddit_ids: Sequence[str]) -> set[st
     return set(connection.scalars(query, {"ids": list(reddit_ids)}))
 
 
-def stored_documents(connection: sa.Connection) -> Iterator[tuple[str, bool]]:
-    """Every fullname that was judged for any campaign, once, and whether its author is known."""
+def stored_documents(connection: sa.Connection) -> Iterator[tuple[str, bool, list[str | None]]]:
+    """Every fullname that was judged for any campaign, once; whether its author is known, and where it came from."""
     named = sa.union_all(
-        *(sa.select(table.c.reddit_id, table.c.author.isnot(None).label("named")) for table in (documents, rejections)),
-        sa.select(sightings.c.reddit_id, sa.false().label("named")),
+        *(
+            sa.select(table.c.reddit_id, table.c.author.isnot(None).label("named"), table.c.source)
+            for table in (documents, rejections)
+        ),
+        sa.select(sightings.c.reddit_id, sa.false().label("named"), sa.null().label("source")),
     ).subquery()
-    query = sa.select(named.c.reddit_id, sa.func.bool_or(named.c.named)).group_by(named.c.reddit_id)
+    sources = sa.func.array_agg(named.c.source.distinct())
+    query = sa.select(named.c.reddit_id, sa.func.bool_or(named.c.named), sources).group_by(named.c.reddit_id)
     result = connection.execution_options(yield_per=_STORED_CHUNK).execute(query.order_by(named.c.reddit_id))
     yield from result.tuples()
 
