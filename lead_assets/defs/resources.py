@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr, create_model
 
 from lead_assets.config.environment import Environment
-from lead_assets.domain.settings import NAMES, Settings
+from lead_assets.domain.settings import NAMES, UNSET_MEANS, Settings
 from lead_assets.pipeline.connect import make_embedder, make_extractor, open_source, open_witness
 from lead_assets.pipeline.run_context import RunContext, RunOptions, resolve_run
 from lead_assets.search.typesense import ALIAS, SearchIndex
@@ -24,7 +24,7 @@ def _setting_fields() -> dict[str, Any]:
     for name, info in Settings.model_fields.items():
         annotation = info.annotation
         kind = next((k for k in (bool, int, float) if annotation is k or annotation == (k | None)), str)
-        default = "the embedding model's own" if info.default is None else info.default
+        default = UNSET_MEANS[name.upper()] if info.default is None else info.default
         described = f"{info.description} Default: {default}."
         fields[name.upper()] = (Optional[kind], Field(None, description=described))  # noqa: UP045  Dagster reads Optional
     return fields

@@ -84,8 +84,9 @@ def test_a_deleted_lead_goes_from_every_store_of_every_campaign(
 
 
 def test_a_vector_that_another_document_refers_to_stays(world: World, reddit: RedditServer, corpus: Corpus) -> None:
-    one, same = post(body="The very same text."), post(body="The very same text.", author="another")
+    one, same = post(body="The very same text."), post(body="The very same text.")
     crawled(world, corpus, one, same)
+    assert world.value("SELECT duplicate_of FROM lead_assets.candidates WHERE duplicate_of IS NOT NULL") == one["name"]
     corpus.remove(one["name"])
 
     sweep(world)
