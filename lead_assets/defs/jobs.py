@@ -15,7 +15,7 @@ from lead_assets.defs.sweep import sweep_deletions
 from lead_assets.domain.backfill import CONTENT_TAG, content_digest
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
 from lead_assets.pipeline.connect import witness_for
-from lead_assets.pipeline.run_context import resolve_run
+from lead_assets.pipeline.run_context import resolve_run, settings_in_force
 
 GRAPH = dg.AssetSelection.groups(GROUP).materializable()
 """All but the view that people read."""
@@ -28,8 +28,10 @@ EVERY_MONDAY_MORNING = "0 4 * * 1"
 
 def launchpad_config(campaign_id: str) -> dict[str, Any]:
     """The run config that the launchpad is filled with: every setting as it is in force for the campaign."""
+    environment = Environment.read()
     try:
-        settings = resolve_run(Environment.read(), campaign_id).settings.model_dump(by_alias=True)
+        run = resolve_run(environment, campaign_id)
+        settings = settings_in_force(run.settings, environment, run.source)
     except LeadAssetsError:
         settings = {}  # the run itself says what is wrong with the campaign
     return {"resources": {"run_settings": {"config": settings}}}

@@ -16,6 +16,7 @@ from lead_assets.domain.errors import SettingInvalid, SourceNotFound
 from lead_assets.domain.extraction import RULES
 from lead_assets.domain.prices import price_of
 from lead_assets.domain.settings import Layer, Settings, resolve
+from lead_assets.domain.thresholds import LOCAL_MODELS
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.storage.corpus import read_states
 from lead_assets.storage.crawl_state import CrawlState
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from lead_assets.sources.reddit.client import RedditClient
     from lead_assets.sources.witness import Witness
 
-LOCAL_MODELS = "all-MiniLM-L6-v2-int8-"
-"""How the names of the local embedder's models begin."""
 OPENAI = "openai"
 WITNESSES = ("reddit", "arctic_shift")
 """Who can be asked what is gone."""

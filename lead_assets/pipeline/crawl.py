@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.document import Document, merge_repeats
-from lead_assets.domain.document_text import document_text, text_hash
+from lead_assets.domain.document_text import EXCERPT_CHARACTERS, document_text, text_hash
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.frames import to_frame, to_rows
 from lead_assets.domain.funnel import rejection_examples
@@ -219,6 +219,7 @@ class Crawl:
     ) -> list[dict[str, Any]]:
         owned = frame.assign(campaign_id=self.session.campaign_id, run_id=self.run_id)
         rejected = rejection_frame(owned, outcomes)
+        rejected = rejected.assign(excerpt=owned.loc[rejected.index, "body"].str[:EXCERPT_CHARACTERS])
         judged_rejected = rejected[rejected["gate"] != DEDUPLICATION.name]
         columns = ("campaign_id", *DOCUMENT_COLUMNS, "judged_as_of", "run_id")
         write_judged(

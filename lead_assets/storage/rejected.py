@@ -39,15 +39,16 @@ def read_rejected(
     found = source.subquery()
     of_document = (documents.c.campaign_id == campaign_id) & (documents.c.reddit_id == found.c.reddit_id)
     of_mark = (lead_marks.c.campaign_id == campaign_id) & (lead_marks.c.reddit_id == found.c.reddit_id)
+    body = sa.func.coalesce(documents.c.body, found.c.excerpt)
     query = (
-        sa.select(found, documents.c.body, lead_marks.c.mark)
+        sa.select(*(column for column in found.c if column.name != "excerpt"), body.label("body"), lead_marks.c.mark)
         .outerjoin(documents, of_document)
         .outerjoin(lead_marks, of_mark)
         .order_by(found.c.distance, found.c.reddit_id)
         .limit(limit)
     )
     if text:
-        places = (found.c.title, documents.c.body, found.c.author)
+        places = (found.c.title, body, found.c.author)
         query = query.where(sa.or_(*(place.icontains(text, autoescape=True) for place in places)))
     if after is not None:
         farther = found.c.distance > after.distance
@@ -75,6 +76,7 @@ def _rejections(campaign_id: str, gate: str) -> sa.Select[Any]:
         columns.title,
         columns.url,
         columns.posted_at,
+        columns.excerpt,
         distance.cast(sa.Double).label("distance"),
     ).where(columns.campaign_id == campaign_id)
     return query.where(columns.gate == gate) if gate else query
@@ -99,6 +101,7 @@ def _not_leads(campaign_id: str) -> sa.Select[Any]:
             documents.c.title,
             documents.c.url,
             documents.c.created_at.label("posted_at"),
+            sa.literal("").label("excerpt"),
             (1.0 - score).cast(sa.Double).label("distance"),
         )
         .join(

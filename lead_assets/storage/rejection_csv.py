@@ -27,6 +27,7 @@ REJECTION_COLUMNS = (
     "subreddit",
     "author",
     "title",
+    "excerpt",
     "url",
     "posted_at",
     "run_id",

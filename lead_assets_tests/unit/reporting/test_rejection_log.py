@@ -28,6 +28,7 @@ def rejection(number: int | str = 1, **changed: Any) -> dict[str, Any]:
         "subreddit": "sales",
         "author": "ada",
         "title": "Which CRM?",
+        "excerpt": "For my shop.",
         "url": "https://www.reddit.com/comments/a/",
         "posted_at": "2026-01-01",
         "run_id": "run-1",
