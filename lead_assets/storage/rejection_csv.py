@@ -79,7 +79,7 @@ class RejectionLog:
 
     def __enter__(self) -> Self:
         with self._noted():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = self._replacement.enter_context(replacing(self.path))
             if self.path.is_file():
                 # Bytes: its line ends stay, whatever encoding somebody may have saved it in.

@@ -80,6 +80,11 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         "\n=1",
         "\r\n-1",
         "\xa0@x",
+        "\uff1d1+1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20SUM(A1)",
+        " \u200b\uff1d1+1",
         "-",
     ],
 )
