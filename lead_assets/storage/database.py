@@ -74,6 +74,7 @@ class Database:
         self.engine = sa.create_engine(
             parsed_url(url),
             pool_pre_ping=True,
+            hide_parameters=True,  # errors are logged and kept by Dagster; texts are not
             connect_args={"connect_timeout": 10, "application_name": "lead_assets"},
         )
 
