@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lead_assets.config.environment import Environment
 from lead_assets.domain.errors import InvalidInput
+from lead_assets.servers.state_folder import make, trusted
 
 LOCK = "dev.lock"
 _RESOLVED = {"_database_url", "_typesense_url", "_typesense_api_key", "dagster_url"}
@@ -39,8 +40,9 @@ def claim(home: Path) -> int:
 
     Raises:
         InvalidInput: another one serves it. Its daemon would start the same runs.
+        LocalServerFailed: the home is not to be trusted.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    make(home)
     lock = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,8 +67,9 @@ def require_none(home: Path) -> None:
 
     Raises:
         InvalidInput: one serves this home.
+        LocalServerFailed: the home is not to be trusted.
     """
-    with contextlib.suppress(FileNotFoundError), (home / LOCK).open("rb") as file:
+    with contextlib.suppress(FileNotFoundError), (trusted(home) / LOCK).open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -76,7 +79,7 @@ def require_none(home: Path) -> None:
 
 def find(home: Path) -> DevServer | None:
     """The server of a home; None where there is none, or where it is only just starting."""
-    with contextlib.suppress(OSError, ValueError, TypeError), (home / LOCK).open("rb") as file:
+    with contextlib.suppress(OSError, ValueError, TypeError), (trusted(home) / LOCK).open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

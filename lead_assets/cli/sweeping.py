@@ -17,14 +17,20 @@ from lead_assets.defs.abandoned_runs import process_tag
 from lead_assets.defs.dagster_private import execute_as_location
 from lead_assets.defs.jobs import SWEEP_JOB
 from lead_assets.domain.errors import RunFailed
+from lead_assets.pipeline.connect import WITNESSES, witness_for
 
 
 @click.command()
+@click.option(
+    "--source",
+    type=click.Choice(WITNESSES),
+    help="Whom to ask; default reddit where its credentials are set, else arctic_shift, an archive.",
+)
 @json_option
-def sweep(as_json: bool) -> None:
-    """Remove from every store what was deleted or removed on Reddit. Needs Reddit credentials."""
+def sweep(source: str | None, as_json: bool) -> None:
+    """Remove from every store what was deleted or removed on Reddit."""
     environment = Environment.read()
-    _ = environment.reddit  # told before a run begins
+    source = witness_for(environment, source)  # what it lacks is told before a run begins
     require_servers()
     set_variables(environment)
     run_id = str(uuid.uuid4())
@@ -36,7 +42,8 @@ def sweep(as_json: bool) -> None:
 
         instance.add_event_listener(run_id, show)
         job = defs.resolve_job_def(SWEEP_JOB)
-        result = execute_as_location(job, instance, run_id, config=QUIET, tags=process_tag())
+        config = QUIET | {"ops": {"sweep_deletions": {"config": {"source": source}}}}
+        result = execute_as_location(job, instance, run_id, config=config, tags=process_tag())
         live.update(Text())
         if not result.success:
             failed = [event for event in result.all_events if event.is_step_failure]
@@ -47,7 +54,10 @@ def sweep(as_json: bool) -> None:
     if as_json:
         echo_json(swept | {"run_id": run_id})
         return
-    console.print(f"{swept['checked']} documents checked with {swept['requests']} requests; {swept['gone']} are gone.")
+    told = f"{swept['checked']} documents checked with {swept['requests']} requests to {swept['witness']}; "
+    unknown = f" Of {swept['unknown']} it knows nothing." if swept["unknown"] else ""
+    console.print(f"{told}{swept['gone']} are gone.{unknown}")
+    console.print(swept["trust"])
     removed = {table: count for table, count in swept["removed_rows"].items() if count}
     removed |= {"rows of CSV files": swept["removed_csv_rows"]} if swept["removed_csv_rows"] else {}
     for table, count in removed.items():

@@ -137,6 +137,11 @@ class Environment:
         return servers.typesense_url, servers.typesense_api_key
 
     @property
+    def has_reddit(self) -> bool:
+        """Whether somebody has set credentials of Reddit, be it not all of them."""
+        return any(name in self._reddit for name in REDDIT_VARIABLES[:3])
+
+    @property
     def reddit(self) -> RedditCredentials:
         """What Reddit knows us by.
 

@@ -16,11 +16,21 @@ from lead_assets.defs.dagster_private import (
     LocalComputeLogManager,
 )
 from lead_assets.domain.errors import DatabaseUnavailable
+from lead_assets.servers.state_folder import make, make_private
 from lead_assets.storage.database import Database, in_schema
 from lead_assets.storage.revision import create_schema
 
 DAGSTER_SCHEMA = "dagster"
 """Dagster's tables get a schema of their own: where the role is named like our schema, they would end up in ours."""
+
+
+def _folder() -> str:
+    """Where Dagster keeps files, among them what runs print: for the owner's eyes only.
+
+    Raises:
+        LocalServerFailed: the state folder is not to be trusted.
+    """
+    return str(make_private(make(Environment.read().home) / "dagster"))
 
 
 class Storage(DagsterPostgresStorage):
@@ -42,7 +52,7 @@ class Storage(DagsterPostgresStorage):
         try:
             url = environment.database_url
         except DatabaseUnavailable:
-            return DagsterSqliteStorage.from_local(str(environment.home / "dagster"), inst_data)
+            return DagsterSqliteStorage.from_local(_folder(), inst_data)
         database = Database(url)
         try:
             with database.connect():
@@ -64,7 +74,7 @@ class Artifacts(LocalArtifactStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "Artifacts":
         """The folder that the environment names."""
-        return cls(str(Environment.read().home / "dagster"), inst_data)
+        return cls(_folder(), inst_data)
 
 
 class ComputeLogs(LocalComputeLogManager):
@@ -78,4 +88,4 @@ class ComputeLogs(LocalComputeLogManager):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "ComputeLogs":
         """The folder that the environment names."""
-        return cls(str(Environment.read().home / "dagster"), inst_data=inst_data)
+        return cls(_folder(), inst_data=inst_data)

@@ -6,15 +6,16 @@ from typing import Any
 
 import dagster as dg
 
-from lead_assets.config.campaign_files import find_campaign
+from lead_assets.config.campaign_files import find_campaign, list_campaigns
 from lead_assets.config.environment import Environment
 from lead_assets.defs.campaign_asset import GROUP
 from lead_assets.defs.celery import run_executor
 from lead_assets.defs.partitions import CELERY_JOB, JOB, campaigns
 from lead_assets.defs.sweep import sweep_deletions
 from lead_assets.domain.backfill import CONTENT_TAG, content_digest
-from lead_assets.domain.errors import CampaignInvalid, LeadAssetsError, SourceNotFound
-from lead_assets.pipeline.run_context import resolve_run
+from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
+from lead_assets.pipeline.connect import witness_for
+from lead_assets.pipeline.run_context import resolve_run, settings_in_force
 
 GRAPH = dg.AssetSelection.groups(GROUP).materializable()
 """All but the view that people read."""
@@ -27,8 +28,10 @@ EVERY_MONDAY_MORNING = "0 4 * * 1"
 
 def launchpad_config(campaign_id: str) -> dict[str, Any]:
     """The run config that the launchpad is filled with: every setting as it is in force for the campaign."""
+    environment = Environment.read()
     try:
-        settings = resolve_run(Environment.read(), campaign_id).settings.model_dump(by_alias=True)
+        run = resolve_run(environment, campaign_id)
+        settings = settings_in_force(run.settings, environment, run.source)
     except LeadAssetsError:
         settings = {}  # the run itself says what is wrong with the campaign
     return {"resources": {"run_settings": {"config": settings}}}
@@ -110,9 +113,24 @@ def deletion_sweep() -> None:
 
 @dg.schedule(job=deletion_sweep, cron_schedule=EVERY_MONDAY_MORNING, default_status=dg.DefaultScheduleStatus.RUNNING)
 def weekly_deletion_sweep() -> dg.RunRequest | dg.SkipReason:
-    """Reddit's terms ask for it wherever its content is kept; without credentials nobody can be asked."""
+    """Reddit's terms ask for it wherever its content is kept.
+
+    Without credentials of Reddit, Arctic Shift is asked where a campaign reads it anyway. Where none does, it is not
+    told by itself what is stored here.
+    """
+    environment = Environment.read()
     try:
-        _ = Environment.read().reddit
-    except SourceNotFound as error:
+        is_asked = witness_for(environment) == "reddit" or _reads_arctic_shift(environment)
+    except InvalidInput as error:
         return dg.SkipReason(str(error))
+    if not is_asked:
+        return dg.SkipReason(
+            "No credentials of Reddit are set (REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET, REDDIT_USER_AGENT), and no "
+            "campaign reads Arctic Shift. `lead-assets sweep` asks Arctic Shift all the same."
+        )
     return dg.RunRequest()
+
+
+def _reads_arctic_shift(environment: Environment) -> bool:
+    files = list_campaigns(environment.campaigns)
+    return any(file.campaign is not None and file.campaign.source == "arctic_shift" for file in files)

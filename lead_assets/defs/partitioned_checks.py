@@ -73,4 +73,4 @@ def as_dagster_failure() -> Iterator[None]:
         raise dg.Failure(
             f"PostgreSQL failed ({lines[0] if lines else type(error).__name__}). What was committed before stays. "
             "Run again.",
-        ) from error
+        ) from None  # the error itself names rows, and Dagster keeps what it is given

@@ -12,8 +12,8 @@ import dagster as dg
 from pydantic import Field, PrivateAttr, create_model
 
 from lead_assets.config.environment import Environment
-from lead_assets.domain.settings import NAMES, Settings
-from lead_assets.pipeline.connect import make_embedder, make_extractor, open_reddit_for_sweep, open_source
+from lead_assets.domain.settings import NAMES, UNSET_MEANS, Settings
+from lead_assets.pipeline.connect import make_embedder, make_extractor, open_source, open_witness
 from lead_assets.pipeline.run_context import RunContext, RunOptions, resolve_run
 from lead_assets.search.typesense import ALIAS, SearchIndex
 from lead_assets.storage.database import LOCK_TIMEOUT_SECONDS, Database
@@ -24,7 +24,7 @@ def _setting_fields() -> dict[str, Any]:
     for name, info in Settings.model_fields.items():
         annotation = info.annotation
         kind = next((k for k in (bool, int, float) if annotation is k or annotation == (k | None)), str)
-        default = "the embedding model's own" if info.default is None else info.default
+        default = UNSET_MEANS[name.upper()] if info.default is None else info.default
         described = f"{info.description} Default: {default}."
         fields[name.upper()] = (Optional[kind], Field(None, description=described))  # noqa: UP045  Dagster reads Optional
     return fields
@@ -99,8 +99,8 @@ class RejectionLogs(dg.ConfigurableResource[Path]):
         return Path(self.folder).absolute() if self.folder else Environment.read().rejection_logs
 
 
-def _open_reddit(database: Database, on_message: Callable[[str], object]) -> Any:
-    return open_reddit_for_sweep(Environment.read(), database, on_message)
+def _open_witness(name: str | None, database: Database, on_message: Callable[[str], object]) -> Any:
+    return open_witness(Environment.read(), name, database, on_message)
 
 
 def build_resources() -> dict[str, Any]:
@@ -111,7 +111,7 @@ def build_resources() -> dict[str, Any]:
         "database": DatabaseResource(),
         "search_index": SearchIndexResource(),
         "rejection_logs": RejectionLogs(),
-        "reddit_opener": opener(_open_reddit, "Opens Reddit's API for the sweep."),
+        "witness_opener": opener(_open_witness, "Opens whom the sweep asks: Reddit, or Arctic Shift."),
         "source_opener": opener(open_source, "Opens the run's source."),
         "embedder_opener": opener(make_embedder, "Opens what embeds texts."),
         "extractor_opener": opener(make_extractor, "Opens what reads candidates."),

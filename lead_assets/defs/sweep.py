@@ -3,9 +3,10 @@
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import dagster as dg
+from pydantic import Field
 
 from lead_assets.defs.partitioned_checks import as_dagster_failure
 from lead_assets.pipeline.sweep import sweep
@@ -14,21 +15,31 @@ from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.database import Database
 
 
+class SweepConfig(dg.Config):
+    """Whom a sweep asks."""
+
+    source: Optional[str] = Field(  # noqa: UP045  Dagster reads Optional
+        default=None,
+        description="reddit or arctic_shift; unset is Reddit where its credentials are set, else Arctic Shift.",
+    )
+
+
 @dg.op(
     description=(
-        "Asks Reddit, a hundred documents a request, for all that is stored, and removes what is deleted or removed "
-        "there from PostgreSQL, Typesense, the vectors and the CSV files. The ids stay on the list deleted_documents, "
-        "so that no source brings them back."
+        "Asks Reddit, or Arctic Shift where no credentials of Reddit are set, for all that is stored, and removes what "
+        "is deleted or removed there from PostgreSQL, Typesense, the vectors and the CSV files. The ids stay on the "
+        "list deleted_documents, so that no source brings them back."
     )
 )
 def sweep_deletions(
     context: dg.OpExecutionContext,
+    config: SweepConfig,
     database: dg.ResourceParam[Database],
     search_index: dg.ResourceParam[SearchIndex],
-    reddit_opener: dg.ResourceParam[Any],
+    witness_opener: dg.ResourceParam[Any],
     rejection_logs: dg.ResourceParam[Path],
 ) -> dict[str, Any]:
-    with as_dagster_failure(), closing(reddit_opener(database, context.log.info)) as client:
-        swept = asdict(sweep(database, search_index, client, rejection_logs, Progress(context.log.info).at))
+    with as_dagster_failure(), closing(witness_opener(config.source, database, context.log.info)) as witness:
+        swept = asdict(sweep(database, search_index, witness, rejection_logs, Progress(context.log.info).at))
     context.add_output_metadata(swept)
     return swept

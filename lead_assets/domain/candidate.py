@@ -51,7 +51,8 @@ MATCHES: tuple[str, ...] = ("keyword_hits", "ruled_out", *KeywordPlaces._fields)
 
 
 def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
-    """What must be found out from the texts themselves: ``FEATURES`` and ``MATCHES``, indexed as ``texts``.
+    """What must be found out from the texts themselves: ``FEATURES``, ``MATCHES`` and ``matched_keywords``, indexed as
+    ``texts``.
 
     ``texts`` has ``kind``, ``title`` and ``body``. What its author did not write of a comment, its title, is left out.
     """
@@ -61,8 +62,8 @@ def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
         own_title = "" if kind == "comment" else title
         matched, is_ruled_out = campaign.matched_keywords(own, own_title), campaign.rules_out(own, own_title)
         matches = (float(len(matched)), is_ruled_out, *keyword_places(campaign.keywords, own_title, own))
-        rows.append((*text_features(own_title, body), *matches))
-    return pd.DataFrame(rows, index=texts.index, columns=[*FEATURES, *MATCHES])
+        rows.append((*text_features(own_title, body), *matches, matched))
+    return pd.DataFrame(rows, index=texts.index, columns=[*FEATURES, *MATCHES, "matched_keywords"])
 
 
 def component_frame(

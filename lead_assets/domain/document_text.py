@@ -2,6 +2,9 @@
 
 import hashlib
 
+EXCERPT_CHARACTERS = 500
+"""How much of a rejected document's text is kept with its rejection."""
+
 
 def document_text(title: str, body: str) -> str:
     """The text of a document as it is hashed, indexed, embedded and read."""

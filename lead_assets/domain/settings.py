@@ -7,6 +7,7 @@ weakest first: defaults, environment, campaign file, run config. Values are chec
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,6 +17,10 @@ from lead_assets.domain.prices import Price, parse_prices
 from lead_assets.domain.score_components import Weights
 
 DEFAULT = "default"
+OWN_FILE = "archive"
+"""The source that is a file of the user's own."""
+UNSET_MEANS = {"COSINE_THRESHOLD": "the model's own", "STORE_CONTACTS": "archive files only"}
+"""What counts where a setting that has no default of its own is not set."""
 
 
 class Settings(BaseModel):
@@ -152,6 +157,18 @@ class Settings(BaseModel):
         default=120.0, ge=0, description="For how long one request to a model is tried again."
     )
 
+    store_contacts: bool | None = Field(
+        default=None,
+        description="Keep the contacts that are found in texts; unset means only those in an archive file of your own.",
+    )
+
+    retention_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=36_500,
+        description="Days after which a document, counted from its posting, is removed from every store; 0 is never.",
+    )
+
     @field_validator("model_prices")
     @classmethod
     def _prices_can_be_read(cls, text: str) -> str:
@@ -166,6 +183,14 @@ class Settings(BaseModel):
                 f"WEIGHT_COSINE, WEIGHT_PRODUCT, WEIGHT_LEXICAL and WEIGHT_INTENT must sum to 1, not {total:g}"
             )
         return self
+
+    def keeps_contacts_of(self, source: str) -> bool:
+        """Whether contacts found in documents of ``source`` are stored."""
+        return source == OWN_FILE if self.store_contacts is None else self.store_contacts
+
+    def retained_since(self, now: datetime) -> datetime | None:
+        """What was posted before this moment is not stored any more; None where everything is."""
+        return now - timedelta(days=self.retention_days) if self.retention_days else None
 
     @property
     def prices(self) -> dict[str, Price]:

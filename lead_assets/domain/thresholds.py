@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+LOCAL_MODELS = "all-MiniLM-L6-v2-int8-"
+"""How the names of the local embedder's models begin."""
 COSINE_THRESHOLDS: Mapping[str, float] = {
     # Measured on fifteen labelled campaigns (docs/ranking.md): keeps 99 % of the leads.
-    "all-MiniLM-L6-v2-int8-": 0.12,
+    LOCAL_MODELS: 0.12,
     "text-embedding-3-small": 0.30,
 }
 """By how a model's name begins."""
@@ -18,7 +20,7 @@ def cosine_threshold_of(model: str) -> float:
     return next(known, UNKNOWN_COSINE_THRESHOLD)
 
 
-COMMON_CENTRE: Mapping[str, float] = {"all-MiniLM-L6-v2-int8-": 0.58}
+COMMON_CENTRE: Mapping[str, float] = {LOCAL_MODELS: 0.58}
 """Coherence of a campaign's keywords (``candidate.Meaning``) below which no text is near their centroid, by model."""
 FAR_FROM_CENTRE = 0.5
 """A keyword whose cosine with the centroid is lower lies apart from the others."""

@@ -16,6 +16,7 @@ from lead_assets.domain.errors import SettingInvalid, SourceNotFound
 from lead_assets.domain.extraction import RULES
 from lead_assets.domain.prices import price_of
 from lead_assets.domain.settings import Layer, Settings, resolve
+from lead_assets.domain.thresholds import LOCAL_MODELS
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.storage.corpus import read_states
 from lead_assets.storage.crawl_state import CrawlState
@@ -31,16 +32,17 @@ if TYPE_CHECKING:
     from lead_assets.models.protocols import Embedder, Extractor
     from lead_assets.sources.base import Source
     from lead_assets.sources.reddit.client import RedditClient
+    from lead_assets.sources.witness import Witness
 
-LOCAL_MODELS = "all-MiniLM-L6-v2-int8-"
-"""How the names of the local embedder's models begin."""
 OPENAI = "openai"
+WITNESSES = ("reddit", "arctic_shift")
+"""Who can be asked what is gone."""
 
 OnMessage = Callable[[str], object]
 EmbedderOpener = Callable[[RunContext], "Embedder"]
 ExtractorOpener = Callable[[RunContext], "Extractor"]
 SourceOpener = Callable[[RunContext, Database, OnMessage], "Source"]
-RedditOpener = Callable[[Database, OnMessage], "RedditClient"]
+WitnessOpener = Callable[[str | None, Database, OnMessage], "Witness"]
 
 
 def require_source(context: RunContext) -> None:
@@ -105,14 +107,34 @@ def open_source(context: RunContext, database: Database, on_message: OnMessage) 
     return RedditSource(client, state, options)
 
 
-def open_reddit_for_sweep(environment: "Environment", database: Database, on_message: OnMessage) -> "RedditClient":
-    """A client for looking at all that is stored, however many requests that takes.
+def witness_for(environment: "Environment", name: str | None = None) -> str:
+    """Who is asked what is gone: ``name``, else Reddit where its credentials are set, else Arctic Shift.
 
     Raises:
-        SourceNotFound: the credentials are not set.
+        SourceNotFound: there is no such witness, or credentials that it needs are missing.
+    """
+    chosen = name or ("reddit" if environment.has_reddit else "arctic_shift")
+    if chosen not in WITNESSES:
+        raise SourceNotFound(f"{chosen!r} cannot be asked what is gone. Choose {' or '.join(WITNESSES)}.")
+    if chosen == "reddit":
+        _ = environment.reddit
+    return chosen
+
+
+def open_witness(environment: "Environment", name: str | None, database: Database, on_message: OnMessage) -> "Witness":
+    """The witness of a sweep, which looks at all that is stored, however many requests that takes.
+
+    Raises:
+        SourceNotFound: see ``witness_for``.
     """
     settings = resolve([Layer("environment", environment.settings)]).settings
-    return _open_reddit(environment, settings, database, on_message, max_requests=sys.maxsize)
+    if witness_for(environment, name) == "reddit":
+        from lead_assets.sources.reddit.witness import RedditWitness
+
+        return RedditWitness(_open_reddit(environment, settings, database, on_message, max_requests=sys.maxsize))
+    from lead_assets.sources.arctic_shift.witness import open_witness as open_arctic_shift
+
+    return open_arctic_shift(environment.arctic_shift_url, settings.reddit_retry_seconds, on_message)
 
 
 def _open_reddit(

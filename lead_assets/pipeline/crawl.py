@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.document import Document, merge_repeats
-from lead_assets.domain.document_text import document_text, text_hash
+from lead_assets.domain.document_text import EXCERPT_CHARACTERS, document_text, text_hash
 from lead_assets.domain.errors import LookUpFailed, SourceFailed
 from lead_assets.domain.frames import to_frame, to_rows
 from lead_assets.domain.funnel import rejection_examples
@@ -39,9 +40,9 @@ from lead_assets.storage.corpus import (
 )
 from lead_assets.storage.crawl_state import write_progress
 from lead_assets.storage.database import CampaignSession
-from lead_assets.storage.deletions import purge_deleted, read_deleted, remember_deleted
+from lead_assets.storage.deletions import purge_deleted, purge_expired, read_deleted, read_won, remember_deleted
 from lead_assets.storage.rejected import read_audits
-from lead_assets.storage.rejection_csv import RejectionLog, remove_rejections
+from lead_assets.storage.rejection_csv import RejectionLog, remove_old_rejections, remove_rejections
 from lead_assets.storage.schema import documents as documents_table
 from lead_assets.storage.statistics import count_rows, write_gate_stats
 
@@ -55,6 +56,7 @@ def run(context: StepContext) -> StepReport:
     with closing(stores.open_source(context.run, stores.database, context.progress.say)) as source:
         crawl = Crawl(context.session, context.run, source, context.run_id, context.phases)
         crawl.purge()
+        crawl.purge_files(stores.rejection_logs)
         with log:
             examples = _take_all(context, crawl, log)
         remove_rejections(stores.rejection_logs, campaign_id, crawl.purged)
@@ -94,6 +96,8 @@ class Crawl:
     phases: Phases = field(default_factory=Phases)
     judged_as_of: datetime = field(init=False)
     digest: str = field(init=False)
+    retained_since: datetime | None = field(init=False)
+    """What was posted before is not stored, by the clock and not by the day as of which a crawl judges."""
     stats: dict[str, GateStats] = field(default_factory=lambda: {gate.name: GateStats() for gate in METADATA_GATES})
     repeated: int = 0
     postponed: int = 0
@@ -107,11 +111,13 @@ class Crawl:
     def __post_init__(self) -> None:
         self.judged_as_of = self.run.judged_as_of
         self.digest = self.run.gate_digest
+        self.retained_since = self.run.settings.retained_since(datetime.now(UTC))
 
     @property
     def since(self) -> datetime:
-        """Older documents are too old for the campaign."""
-        return oldest_kept(self.judged_as_of, self.run.settings)
+        """Older documents are too old for the campaign, or to be stored."""
+        oldest = oldest_kept(self.judged_as_of, self.run.settings)
+        return oldest if self.retained_since is None else max(oldest, self.retained_since)
 
     def take(self, batch: Batch) -> list[dict[str, Any]]:
         """Judge one batch and write it in one transaction; returns its rejections, duplicates among them."""
@@ -137,15 +143,41 @@ class Crawl:
         return rejected
 
     def purge(self) -> None:
-        """Remove what the campaign holds of documents that were deleted on Reddit."""
+        """Remove what the campaign holds of documents that were deleted on Reddit, or are older than it keeps any."""
         with self.phases.measured("purge"), self.session.transaction() as connection:
             self.purged |= purge_deleted(connection, self.session.campaign_id).reddit_ids
+            if self.retained_since is not None:
+                self.purged |= purge_expired(connection, self.session.campaign_id, self.retained_since).reddit_ids
+
+    def purge_files(self, rejection_logs: Path) -> None:
+        """Remove the same from the CSV files of rejections, and what a run that died has left there."""
+        campaign_id = self.session.campaign_id
+        remove_rejections(rejection_logs, campaign_id, self.purged)
+        if self.retained_since is not None:
+            with self.session.transaction() as connection:
+                won = read_won(connection, campaign_id)
+            remove_old_rejections(rejection_logs, campaign_id, self.retained_since, won)
 
     def _allowed(self, connection: sa.Connection, documents: Sequence[Document], gone: Sequence[str]) -> list[Document]:
-        """``documents`` without those that were deleted on Reddit, wherever they come from now."""
-        deleted = read_deleted(connection, [document.reddit_id for document in documents]) | set(gone)
-        self.withheld += sum(document.reddit_id in deleted for document in documents)
-        return [document for document in documents if document.reddit_id not in deleted]
+        """``documents`` without those that were deleted on Reddit or are too old to be stored, wherever they come from.
+
+        A comment comes without the title of its post where that was deleted.
+        """
+        named = {name for document in documents for name in (document.reddit_id, document.post_id) if name}
+        deleted = read_deleted(connection, sorted(named)) | set(gone)
+        allowed = [
+            replace(document, title="") if document.kind == "comment" and document.post_id in deleted else document
+            for document in documents
+            if document.reddit_id not in deleted and not self._is_expired(document)
+        ]
+        self.withheld += len(documents) - len(allowed)
+        return allowed
+
+    def _is_expired(self, document: Document) -> bool:
+        """Whether it is too old to be stored; what nobody knows the age of may be."""
+        if self.retained_since is None:
+            return False
+        return document.created_at is None or document.created_at < self.retained_since
 
     def _beside_ledger(self, connection: sa.Connection, frame: pd.DataFrame, refreshed: bool) -> pd.DataFrame:
         """``frame`` with the age of each document's sighting, without what this run or a newer state has settled.
@@ -188,6 +220,7 @@ class Crawl:
     ) -> list[dict[str, Any]]:
         owned = frame.assign(campaign_id=self.session.campaign_id, run_id=self.run_id)
         rejected = rejection_frame(owned, outcomes)
+        rejected = rejected.assign(excerpt=owned.loc[rejected.index, "body"].str[:EXCERPT_CHARACTERS])
         judged_rejected = rejected[rejected["gate"] != DEDUPLICATION.name]
         columns = ("campaign_id", *DOCUMENT_COLUMNS, "judged_as_of", "run_id")
         write_judged(

@@ -40,7 +40,7 @@ from lead_assets.storage.corpus import read_rejections, read_text_hashes
 from lead_assets.storage.database import Database
 
 STEPS_RUN = (crawl.STEP, index_step.STEP, embed.STEP, rank.STEP)
-OPEN_AGE_GATE = {"REDDIT_MAX_POST_AGE_MONTHS": 1200}
+OPEN_AGE_GATE = {"REDDIT_MAX_POST_AGE_MONTHS": 1200, "RETENTION_DAYS": 0}
 CRAWLED, RANKED = "crawled", "ranked"
 STEPS = (CRAWLED, *(gate.name for gate in METADATA_GATES), RANKED, *(gate.name for gate in RANK_GATES))
 """Where a lead can be lost: not given, or without a keyword; at a gate; without a vector or a place in the index."""

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.document import own_text_of
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import typed
 from lead_assets.domain.gate_catalog import DEDUPLICATION, GATES, RANK_GATES, gate_digest
@@ -12,8 +14,7 @@ from lead_assets.domain.judging import judge
 from lead_assets.domain.lead_model import LeadModel, described, what_would_change
 from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings
-from lead_assets.domain.thresholds import cosine_threshold_of
-from lead_assets.pipeline.connect import LOCAL_MODELS
+from lead_assets.domain.thresholds import LOCAL_MODELS, cosine_threshold_of
 from lead_assets.pipeline.lead_models import lead_model_for
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.storage.database import Database
@@ -50,7 +51,7 @@ def explain_document(database: Database, run: RunContext, reddit_id: str) -> dic
         "title": about["title"],
         "outcome": _outcome(found, settings),
         "other_places": places,
-        "crawl": _crawl(found),
+        "crawl": _crawl(found, run.campaign),
         "gates": _gates(found, run, settings),
         "score": _score(found["candidates"], settings),
         "probability": _probability(found["candidates"], lead, settings),
@@ -91,15 +92,21 @@ def _outcome(found: dict[str, Row | None], settings: Settings) -> str:
     return read + (f"; {STALE}" if extraction["stale"] else "")
 
 
-def _crawl(found: dict[str, Row | None]) -> Row:
+def _crawl(found: dict[str, Row | None], campaign: Campaign) -> Row:
     document, sighting = found["documents"] or {}, found["sightings"] or {}
     return {
         "source": (found["documents"] or found["rejections"] or {}).get("source"),
         "seen_at": sighting.get("seen_at"),
         "judged_as_of": document.get("judged_as_of"),
-        "matched_keywords": document.get("matched_keywords"),
+        "matched_keywords": _keywords_now(document, campaign) if document else None,
         "stored": found["documents"] is not None,
     }
+
+
+def _keywords_now(document: Row, campaign: Campaign) -> list[str]:
+    """The campaign's keywords in a stored document: those of today, whatever a crawl matched by others has stored."""
+    kind, title, body = (document[name] for name in ("kind", "title", "body"))
+    return campaign.matched_keywords(own_text_of(kind, title, body), "" if kind == "comment" else title)
 
 
 def _gates(found: dict[str, Row | None], run: RunContext, settings: Settings) -> list[Row]:

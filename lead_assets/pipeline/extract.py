@@ -10,18 +10,25 @@ import pandas as pd
 from lead_assets.domain.errors import ExtractionFailed, ReadingFailed
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
 from lead_assets.domain.frames import to_rows
+from lead_assets.domain.settings import OWN_FILE, Settings
 from lead_assets.models.protocols import Extractor, Outcome
 from lead_assets.pipeline.connect import opened_extractor
 from lead_assets.pipeline.step import Step, StepContext, StepReport
 from lead_assets.storage.candidates import (
     ORDERED_BY,
-    OrderedBy,
     read_to_extract,
     read_without_keys,
     write_request_keys,
 )
 from lead_assets.storage.database import CampaignSession
-from lead_assets.storage.extractions import FAILED, OK, count_extractions, read_by_keys_elsewhere, write_extractions
+from lead_assets.storage.extractions import (
+    FAILED,
+    OK,
+    count_extractions,
+    forget_contacts,
+    read_by_keys_elsewhere,
+    write_extractions,
+)
 
 MAX_ATTEMPTS = 3
 """A document that could not be read so often is left alone until its request changes."""
@@ -30,18 +37,18 @@ _UNSTORABLE = str.maketrans({"\x00": "\ufffd"})
 
 def run(context: StepContext) -> StepReport:
     """Read the candidates of which no answer to what would be asked now is stored."""
-    session = context.session
+    session, settings = context.session, context.run.settings
+    forgotten = _forget_contacts(session, settings)
     with opened_extractor(session.connection, context.run, context.stores.open_extractor) as extractor:
         with context.phases.measured("extract"):
-            by = ORDERED_BY[context.run.settings.relevance]
-            reader = CandidateReader(session, extractor, context.run_id, by)
+            reader = CandidateReader(session, extractor, context.run_id, settings)
             done = reader.read(context.run.campaign.product, context.progress.at)
         _require_one_answer(done, extractor)
         with session.transaction() as connection:
             stored = count_extractions(connection, context.campaign_id)
         return StepReport(
             row_count=stored.extracted,
-            counts=dataclasses.asdict(done),
+            counts=dataclasses.asdict(done) | {"contacts_forgotten": forgotten},
             details={
                 "extractor": extractor.name,
                 "model": extractor.model,
@@ -54,6 +61,15 @@ def run(context: StepContext) -> StepReport:
 
 
 STEP = Step("extracted_leads", "llm", run)
+
+
+def _forget_contacts(session: CampaignSession, settings: Settings) -> int:
+    """Remove stored contacts that are not to be kept any more; returns in how many readings there were some."""
+    if settings.store_contacts:
+        return 0
+    own = OWN_FILE if settings.keeps_contacts_of(OWN_FILE) else None
+    with session.transaction() as connection:
+        return forget_contacts(connection, session.campaign_id, but_of=own)
 
 
 def _require_one_answer(done: "ExtractionStats", extractor: Extractor) -> None:
@@ -125,13 +141,11 @@ def _request(row: Mapping[str, Any], product: str) -> ExtractionRequest:
 class CandidateReader:
     """Reads a campaign's candidates in one run, and writes what comes before more is asked."""
 
-    def __init__(
-        self, session: CampaignSession, extractor: Extractor, run_id: str, by: OrderedBy = "lead_probability"
-    ) -> None:
-        """Nothing is read yet. ``by`` says which candidates are best."""
+    def __init__(self, session: CampaignSession, extractor: Extractor, run_id: str, settings: Settings) -> None:
+        """Nothing is read yet. ``settings`` say which candidates are best, and whose contacts are kept."""
         self.stats = ExtractionStats()
         self._session, self._extractor, self._run_id = session, extractor, run_id
-        self._by: OrderedBy = by
+        self._settings = settings
 
     def read(self, product: str, on_progress: Callable[[str], object]) -> ExtractionStats:
         """Read every readable candidate of the campaign that has no answer to what would be asked now, best first."""
@@ -162,7 +176,7 @@ class CandidateReader:
     def _to_read(self, product: str) -> pd.DataFrame:
         """The candidates that are still to be read, with ``request``."""
         with self._session.transaction() as connection:
-            todo = read_to_extract(connection, self._session.campaign_id, self._by)
+            todo = read_to_extract(connection, self._session.campaign_id, ORDERED_BY[self._settings.relevance])
             counts = count_extractions(connection, self._session.campaign_id)
         given_up = todo["attempts"] >= MAX_ATTEMPTS
         self.stats.candidates = counts.readable
@@ -205,6 +219,7 @@ class CandidateReader:
 
     def _row(self, candidate: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         """A row of the table ``extractions``; only what the document says is kept of an answer."""
+        keeps_contacts = self._settings.keeps_contacts_of(candidate["source"])
         row: dict[str, Any] = {
             "campaign_id": self._session.campaign_id,
             "reddit_id": candidate["reddit_id"],
@@ -219,7 +234,7 @@ class CandidateReader:
             "error": None if outcome.failure is None else _storable(outcome.failure),
             "removed_quotes": 0,
             "removed_contacts": 0,
-            "raw_answer": None if outcome.raw_answer is None else _storable(outcome.raw_answer),
+            "raw_answer": _storable(outcome.raw_answer) if outcome.raw_answer is not None and keeps_contacts else None,
             "input_tokens": outcome.input_tokens,
             "output_tokens": outcome.output_tokens,
             "cost_usd": outcome.cost_usd,
@@ -233,7 +248,7 @@ class CandidateReader:
         self.stats.removed_words += grounded.removed_words
         return row | {
             "status": OK,
-            "extraction": grounded.extraction.model_dump(),
+            "extraction": grounded.extraction.model_dump() | ({} if keeps_contacts else {"contact": []}),
             "removed_quotes": grounded.removed_quotes,
             "removed_contacts": grounded.removed_contacts,
         }

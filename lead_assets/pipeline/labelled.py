@@ -89,7 +89,7 @@ def labelled_campaign(file: GoldenFile, embedder: CachedEmbedder) -> LabelledCam
     )
     matrix = embedder.embed([document_text(document.title, document.body) for document in documents])
     frame = to_frame(documents)
-    frame = frame.join(text_frame(frame, campaign))
+    frame = frame.drop(columns="matched_keywords").join(text_frame(frame, campaign))
     matches = np.array([_word_match(document, searches) for document in documents])
     frame = component_frame(frame, matrix, matches, meaning, campaign, Settings().weights)
     labels = np.array([golden.labels[document.reddit_id] for document in documents])

@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lead_assets.domain.document import short_url
 from lead_assets.domain.frames import to_rows
 from lead_assets.domain.funnel import funnel_steps
 from lead_assets.domain.lead_decision import decide
@@ -33,11 +34,17 @@ def run(context: StepContext) -> StepReport:
         funnel = funnel_steps(read_funnel(connection, campaign_id))
         best = read_qualified(connection, campaign_id, limit=MOST_SHOWN)
     counts = {"leads_stored": stored, "leads_new": changes.new, "leads_gone": changes.gone, "leads_first_found": found}
-    shown = ("relevance_score", "reddit_id", "subreddit", "reddit_url")
+    shown = ("relevance_score", "reddit_id", "subreddit")
     return StepReport(
         row_count=stored,
         counts=counts,
-        details={"best_leads": [{name: row[name] for name in shown} for row in best], "funnel": funnel},
+        details={
+            "best_leads": [
+                {name: row[name] for name in shown} | {"link": short_url(row["reddit_id"], row["reddit_url"])}
+                for row in best
+            ],
+            "funnel": funnel,
+        },
         drawn=funnel if any(changes) else None,
     )
 

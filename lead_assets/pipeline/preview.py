@@ -22,8 +22,7 @@ from lead_assets.domain.keywords import KeywordMatcher
 from lead_assets.domain.lead_decision import decide
 from lead_assets.domain.scoring import fuse
 from lead_assets.domain.settings import Layer, Settings, resolve
-from lead_assets.domain.thresholds import cosine_threshold_of
-from lead_assets.pipeline.connect import LOCAL_MODELS
+from lead_assets.domain.thresholds import LOCAL_MODELS, cosine_threshold_of
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.storage.previews import read_for_preview, read_own_texts
 

@@ -16,6 +16,7 @@ from lead_assets.pipeline.connect import opened_embedder
 from lead_assets.pipeline.ranking import Ranking, rank, settings_for
 from lead_assets.pipeline.step import GateReport, Step, StepContext, StepReport
 from lead_assets.storage.candidates import ORDERED_BY, read_kept_among, write_ranked
+from lead_assets.storage.corpus import read_excerpts
 from lead_assets.storage.rejected import read_audits
 from lead_assets.storage.rejection_csv import RejectionLog
 from lead_assets.storage.schema import current_candidates
@@ -34,8 +35,10 @@ def run(context: StepContext) -> StepReport:
         ranking = rank(session, run, settings, embedder, stores.search_index, context.run_id, context.phases, marks)
     with context.phases.measured("store"), session.transaction() as connection:
         write_ranked(connection, context.campaign_id, *ranking.changes())
+    with session.transaction() as connection:
+        excerpts = read_excerpts(connection, context.campaign_id, [row["reddit_id"] for row in ranking.rejected])
     with RejectionLog(stores.rejection_logs, context.campaign_id, context.run_id) as log:
-        log.add(ranking.rejected)
+        log.add([{**row, "excerpt": excerpts.get(row["reddit_id"], "")} for row in ranking.rejected])
     return _report(context, ranking, settings, log)
 
 

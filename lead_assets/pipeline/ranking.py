@@ -39,7 +39,7 @@ from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.timing import Phases
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.database import CampaignSession
-from lead_assets.storage.text_features import read_for_ranking, read_texts, write_text_features
+from lead_assets.storage.text_features import read_for_ranking, read_texts, write_matched_keywords, write_text_features
 from lead_assets.storage.vectors import read_campaign_vectors
 
 TEXTS_AT_ONCE = 1_000
@@ -235,6 +235,7 @@ def with_text_features(session: CampaignSession, frame: pd.DataFrame, campaign: 
             texts = read_texts(connection, campaign.id, ids)
             texts = texts.join(text_frame(texts, campaign))
             write_text_features(connection, to_rows(texts[["text_hash", "kind", *FEATURES]]))
+            write_matched_keywords(connection, campaign.id, to_rows(texts[["reddit_id", "matched_keywords"]]))
         found.append(texts.set_index("reddit_id")[[*FEATURES, *MATCHES]])
     if not found:
         return frame

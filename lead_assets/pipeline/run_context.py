@@ -11,7 +11,8 @@ from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign, end_of_day
 from lead_assets.domain.errors import SettingInvalid
 from lead_assets.domain.gate_catalog import gate_digest
-from lead_assets.domain.settings import NAMES, Layer, Resolved, Settings, resolve
+from lead_assets.domain.settings import NAMES, UNSET_MEANS, Layer, Resolved, Settings, resolve
+from lead_assets.domain.thresholds import LOCAL_MODELS, cosine_threshold_of
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,35 @@ def resolve_run(environment: Environment, campaign_id: str, options: RunOptions 
     campaign = find_campaign(environment.campaigns, campaign_id)
     layers = [Layer("environment", environment.settings), Layer(f"campaign {campaign_id}", campaign.settings)]
     below = resolve(layers).settings
+    source = options.source or campaign.source
     # The launchpad is filled with the settings in force: only what was changed there is the run's own.
     own = {
         name: value
         for name, value in options.settings.items()
         if name not in NAMES or value != getattr(below, name.lower())
     }
+    unset = {name for name in own if name in UNSET_MEANS and getattr(below, name.lower()) is None}
+    if unset:
+        others = {name: value for name, value in own.items() if name not in unset}
+        in_force = settings_in_force(resolve([*layers, Layer("run config", others)]).settings, environment, source)
+        own = {name: value for name, value in own.items() if name not in unset or value != in_force[name]}
     resolved = resolve([*layers, Layer("run config", own)])
-    source = options.source or campaign.source
     path, as_of = _archive(campaign, options) if source == "archive" else (None, None)
     as_of = parse_day(options.as_of) if options.as_of else as_of
     return RunContext(campaign, resolved, source, path, as_of, environment)
+
+
+def settings_in_force(settings: Settings, environment: Environment, source: str) -> dict[str, Any]:
+    """Every setting by name; what is unset has the value that counts for the embedding model and the source.
+
+    Raises:
+        SettingInvalid: EMBEDDER is openai, and no endpoint is known.
+    """
+    values = settings.model_dump(by_alias=True)
+    if settings.cosine_threshold is None:
+        is_local = environment.endpoint("EMBEDDING", settings.embedder, "EMBEDDER") is None
+        values["COSINE_THRESHOLD"] = cosine_threshold_of(LOCAL_MODELS if is_local else settings.embedding_model)
+    return values | {"STORE_CONTACTS": settings.keeps_contacts_of(source)}
 
 
 def _archive(campaign: Campaign, options: RunOptions) -> tuple[Path | None, datetime | None]:

@@ -1,19 +1,16 @@
 """Sweep: what was deleted or removed on Reddit goes from every store.
 
-It is found first, a hundred documents a request, and put on the list that every source honours; then it goes from
-Typesense, from the CSV files and from PostgreSQL, in this order, so that a sweep which fails on the way finds the rest
-again.
+It is found first, by asking a witness, and put on the list that every source honours; then it goes from Typesense, from
+the CSV files and from PostgreSQL, in this order, so that a sweep which fails on the way finds the rest again.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lead_assets.domain.removal import author_left
 from lead_assets.pipeline.index import repair
 from lead_assets.search.typesense import SearchIndex
-from lead_assets.sources.reddit.client import RedditClient
-from lead_assets.sources.reddit.things import IDS_PER_REQUEST, fetch
+from lead_assets.sources.witness import Held, Witness
 from lead_assets.storage.database import Database
 from lead_assets.storage.deletions import (
     campaigns_with_deleted,
@@ -28,10 +25,13 @@ from lead_assets.storage.rejection_csv import logged_ids, remove_rejections
 
 @dataclass
 class Swept:
-    """What a sweep did."""
+    """What a sweep did. ``unknown`` are documents of which the witness knows nothing."""
 
+    witness: str
+    trust: str
     checked: int = 0
     gone: int = 0
+    unknown: int = 0
     requests: int = 0
     removed_csv_rows: int = 0
     removed_rows: dict[str, int] = field(default_factory=dict)
@@ -45,20 +45,20 @@ class Swept:
 def sweep(
     database: Database,
     index: SearchIndex,
-    client: RedditClient,
+    witness: Witness,
     rejection_logs: Path,
     on_progress: Callable[[str], object] = lambda _: None,
 ) -> Swept:
-    """Ask Reddit for all that is stored, and remove from every store what is deleted or removed there.
+    """Ask ``witness`` for all that is stored, and remove from every store what it says is gone.
 
     Raises:
-        SourceFailed: Reddit could not be asked; what was found gone before is removed by the next sweep.
+        SourceFailed: the witness could not be asked; what was found gone before is removed by the next sweep.
         SearchUnavailable, RejectionLogFailed: a store could not be written; the next sweep removes the rest.
     """
-    swept = Swept()
+    swept = Swept(witness.name, witness.trust)
     database.check()
-    _find_gone(database, client, swept, on_progress)
-    swept.requests = client.counts.requests
+    _find_gone(database, witness, swept, on_progress)
+    swept.requests = witness.counts.requests
     with database.connect() as connection:
         campaign_ids = campaigns_with_deleted(connection)
     for campaign_id in campaign_ids:
@@ -67,20 +67,18 @@ def sweep(
     return swept
 
 
-def _find_gone(database: Database, client: RedditClient, swept: Swept, on_progress: Callable[[str], object]) -> None:
+def _find_gone(database: Database, witness: Witness, swept: Swept, on_progress: Callable[[str], object]) -> None:
     """Put what is gone on the list, a request at a time, so that nothing is asked twice for nothing."""
     with database.connect() as connection:
-        stored = list(stored_documents(connection))
-        listed = read_deleted(connection, [reddit_id for reddit_id, _ in stored])
-    unlisted = [(reddit_id, named) for reddit_id, named in stored if reddit_id not in listed]
-    for start in range(0, len(unlisted), IDS_PER_REQUEST):
-        named = dict(unlisted[start : start + IDS_PER_REQUEST])
-        things, gone = fetch(client, list(named))
-        gone += [reddit_id for reddit_id, thing in things.items() if named[reddit_id] and author_left(thing)]
+        stored = [Held(each, named, frozenset(filter(None, of))) for each, named, of in stored_documents(connection)]
+        listed = read_deleted(connection, [each.reddit_id for each in stored])
+    unlisted = [each for each in stored if each.reddit_id not in listed]
+    for answer in witness.ask(unlisted):
         with database.engine.begin() as connection:
-            remember_deleted(connection, gone)
-        swept.checked += len(named)
-        swept.gone += len(gone)
+            remember_deleted(connection, answer.gone)
+        swept.checked += answer.asked
+        swept.gone += len(answer.gone)
+        swept.unknown += answer.unknown
         on_progress(f"{swept.checked:,} of {len(unlisted):,} documents checked, {swept.gone:,} gone")
 
 

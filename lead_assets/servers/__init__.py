@@ -22,6 +22,7 @@ from lead_assets.servers.processes import find
 from lead_assets.servers.server import Server
 from lead_assets.servers.state import HOST, Record, Servers, State
 from lead_assets.servers.state import read_servers as read
+from lead_assets.servers.state_folder import make, trusted
 from lead_assets.servers.supervision import bring_up, stop
 from lead_assets.servers.typesense import Typesense
 
@@ -59,9 +60,8 @@ def up(
     PostgreSQL comes first and stays up if Typesense then fails. Raises LocalServerFailed, with the last lines of the
     server's log where it has one.
     """
-    home = home.resolve()
     with _told(home):
-        home.mkdir(parents=True, exist_ok=True)
+        home = make(home)
         with _locked(home, on_progress):
             for server in _servers(home, postgres, typesense):
                 _bring_up(home, server, on_progress)
@@ -73,7 +73,7 @@ def down(home: Path) -> list[str]:
 
     Raises LocalServerFailed if `servers.json` is broken or a server cannot be stopped.
     """
-    home = home.resolve()
+    home = trusted(home)
     if not home.is_dir():
         return []
     with _told(home), _locked(home, _silent):
@@ -82,7 +82,7 @@ def down(home: Path) -> list[str]:
 
 def status(home: Path) -> list[ServerStatus]:
     """How both servers are, without changing anything. Raises LocalServerFailed if `servers.json` is broken."""
-    home = home.resolve()
+    home = trusted(home)
     with _told(home):
         state = states.load(home) or State()
         return [_status(server, state.record(server.name)) for server in _servers(home)]

@@ -102,7 +102,7 @@ class Postgres:
                 options="",
                 connect_timeout=ANSWER_SECONDS,
             )
-        except psycopg2.OperationalError:
+        except (psycopg2.Error, UnicodeDecodeError):  # the latter: what answers is no PostgreSQL
             return None
         version = connection.get_parameter_status("server_version")
         connection.close()

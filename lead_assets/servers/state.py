@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from lead_assets.domain.errors import LocalServerFailed
 from lead_assets.files import write_whole
+from lead_assets.servers.state_folder import read_private, trusted
 
 DATABASE = "lead_assets"
 ROLE = "lead_assets"
@@ -70,11 +71,11 @@ def path_in(home: Path) -> Path:
 def load(home: Path) -> State | None:
     """The stored state, or None where there is none.
 
-    Raises LocalServerFailed if the file cannot be read or is not one that we wrote.
+    Raises LocalServerFailed if the file cannot be read, may be another user's, or is not one that we wrote.
     """
     path = path_in(home)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(read_private(path))
         return State(**{name: _record(entry) for name, entry in entries.items()})
     except FileNotFoundError:
         return None
@@ -122,11 +123,11 @@ def is_running(home: Path, name: str) -> bool:
     """Whether the recorded process of the server called ``name`` lives: its port is nobody else's then.
 
     Raises:
-        LocalServerFailed: `servers.json` is broken.
+        LocalServerFailed: `servers.json` is broken, or may be another user's.
     """
     import psutil  # only where a server is our own: commands that need none start faster without it
 
-    state = load(home.resolve())
+    state = load(trusted(home))
     record = state.record(name) if state else None
     if record is None or record.pid is None or record.started is None:
         return False
@@ -141,7 +142,7 @@ def read_servers(home: Path) -> Servers | None:
     """The recorded coordinates, whether or not the servers run; None where `up` was never called.
 
     Raises:
-        LocalServerFailed: `servers.json` is broken.
+        LocalServerFailed: `servers.json` is broken, or may be another user's.
     """
-    state = load(home.resolve())
+    state = load(trusted(home))
     return coordinates(state) if state else None

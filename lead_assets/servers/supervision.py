@@ -27,6 +27,7 @@ from lead_assets.servers.processes import (
 )
 from lead_assets.servers.server import Launch, Say, Server
 from lead_assets.servers.state import Record
+from lead_assets.servers.state_folder import make_private
 
 START_SECONDS = 180.0  # crash recovery and loading a large index both happen before the first answer
 GRACE_SECONDS = 30.0  # for a server that lives but does not answer (yet)
@@ -121,7 +122,7 @@ def _failure(server: Server, offset: int) -> str:
 
 def _spawn(server: Server, launch: Launch) -> psutil.Process:
     """Start the server detached: own session, no terminal, no pipe of ours that it could block or die on."""
-    server.log.parent.mkdir(exist_ok=True)
+    make_private(server.log.parent)
     if log_size(server.log) > LOG_BYTES:
         server.log.replace(server.log.with_suffix(".log.1"))
     log = os.open(server.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -97,8 +97,8 @@ ORDERED_BY: Mapping[Literal["probability", "fused"], OrderedBy] = {
 def read_to_extract(connection: sa.Connection, campaign_id: str, by: OrderedBy = "lead_probability") -> "pd.DataFrame":
     """Readable candidates without an answer to the request that would be made now, best first.
 
-    Columns: ``reddit_id, title, body, text_hash, request_key, attempts``: how often the same request failed, whichever
-    document it was made for, since another of the same text has no better chance.
+    Columns: ``reddit_id, title, body, source, text_hash, request_key, attempts``: how often the same request failed,
+    whichever document it was made for, since another of the same text has no better chance.
     """
     failed = (
         sa.select(sa.func.max(extractions.c.attempts))
@@ -115,6 +115,7 @@ def read_to_extract(connection: sa.Connection, campaign_id: str, by: OrderedBy =
             documents.c.reddit_id,
             own_title,
             documents.c.body,
+            documents.c.source,
             documents.c.text_hash,
             current_candidates.c.request_key,
             sa.func.coalesce(failed, 0).label("attempts"),

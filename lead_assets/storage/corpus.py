@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from lead_assets.domain.columns import DOCUMENT_COLUMNS
+from lead_assets.domain.document_text import EXCERPT_CHARACTERS
 from lead_assets.domain.frames import typed
 from lead_assets.storage.bulk import Row, update_existing, upsert
 from lead_assets.storage.reading import read_frame
@@ -196,10 +197,24 @@ def read_text_hashes(connection: sa.Connection, campaign_id: str) -> dict[str, s
     return dict(connection.execute(query).tuples().all())
 
 
+def read_excerpts(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> dict[str, str]:
+    """How the texts of stored documents begin, by fullname."""
+    of_ids = documents.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text)))
+    query = sa.select(documents.c.reddit_id, _beginning).where(documents.c.campaign_id == campaign_id, of_ids)
+    return dict(connection.execute(query).tuples().all())
+
+
+_beginning = sa.func.left(documents.c.body, EXCERPT_CHARACTERS)
+
+
 def read_rejections(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame":
-    """Current rejections of a campaign, newest first."""
+    """Current rejections of a campaign, newest first, each with the ``excerpt`` of its document."""
+    excerpt = sa.func.coalesce(_beginning, rejections.c.excerpt).label("excerpt")
+    of_document = (documents.c.campaign_id == campaign_id) & (documents.c.reddit_id == rejections.c.reddit_id)
     query = (
-        sa.select(*(column for column in rejections.columns if column.name != "observed_values"))
+        sa.select(*(column for column in rejections.columns if column.name not in ("observed_values", "excerpt")))
+        .add_columns(excerpt)
+        .outerjoin(documents, of_document)
         .where(rejections.c.campaign_id == campaign_id)
         .order_by(rejections.c.rejected_at.desc(), rejections.c.reddit_id)
     )

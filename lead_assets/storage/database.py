@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lead_assets.domain.errors import CampaignBusy, DatabaseUnavailable, SchemaOutOfDate
+from lead_assets.domain.plain_text import printable
 from lead_assets.storage import locks
 from lead_assets.storage.revision import found_revision
 from lead_assets.storage.schema import REVISION
@@ -73,6 +74,7 @@ class Database:
         self.engine = sa.create_engine(
             parsed_url(url),
             pool_pre_ping=True,
+            hide_parameters=True,  # errors are logged and kept by Dagster; texts are not
             connect_args={"connect_timeout": 10, "application_name": "lead_assets"},
         )
 
@@ -111,7 +113,8 @@ class Database:
         """
         try:
             connection = self.engine.connect()
-        except OperationalError as error:
+        # UnicodeDecodeError: psycopg2 on what is no PostgreSQL, or speaks another encoding than it says.
+        except (DBAPIError, UnicodeDecodeError) as error:
             raise DatabaseUnavailable(
                 f"PostgreSQL at {self.address} refused the connection ({_first_line(error)}); "
                 "start it with `lead-assets up`, or check DATABASE_URL."
@@ -195,5 +198,8 @@ def _lock_key(campaign_id: str, of: int = locks.CAMPAIGN) -> LockKey:
     return sa.cast(of, sa.Integer), sa.func.hashtext(campaign_id)
 
 
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0][:200] if str(error.orig).strip() else type(error.orig).__name__
+def _first_line(error: Exception) -> str:
+    """What the server said, of which nothing is believed: it may be anybody's."""
+    said = getattr(error, "orig", None) or error
+    lines = printable(str(said)).strip().splitlines()
+    return lines[0][:200] if lines else type(said).__name__

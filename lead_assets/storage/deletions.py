@@ -1,4 +1,4 @@
-"""What was deleted or removed on Reddit, and its removal from every table.
+"""What was deleted or removed on Reddit, or is older than it may be kept, and its removal from every table.
 
 ``deleted_documents`` is the list for all campaigns; each campaign's rows go while somebody holds its lock, so that
 nothing is taken away from under a run that has it in its hands.
@@ -20,6 +20,7 @@ from lead_assets.storage.schema import (
     documents,
     extractions,
     failed_embeddings,
+    lead_decisions,
     leads,
     metadata,
     rejections,
@@ -51,13 +52,17 @@ def read_deleted(connection: sa.Connection, reddit_ids: Sequence[str]) -> set[st
     return set(connection.scalars(query, {"ids": list(reddit_ids)}))
 
 
-def stored_documents(connection: sa.Connection) -> Iterator[tuple[str, bool]]:
-    """Every fullname that was judged for any campaign, once, and whether its author is known."""
+def stored_documents(connection: sa.Connection) -> Iterator[tuple[str, bool, Sequence[str | None]]]:
+    """Every fullname that was judged for any campaign, once; whether its author is known, and where it came from."""
     named = sa.union_all(
-        *(sa.select(table.c.reddit_id, table.c.author.isnot(None).label("named")) for table in (documents, rejections)),
-        sa.select(sightings.c.reddit_id, sa.false().label("named")),
+        *(
+            sa.select(table.c.reddit_id, table.c.author.isnot(None).label("named"), table.c.source)
+            for table in (documents, rejections)
+        ),
+        sa.select(sightings.c.reddit_id, sa.false().label("named"), sa.null().label("source")),
     ).subquery()
-    query = sa.select(named.c.reddit_id, sa.func.bool_or(named.c.named)).group_by(named.c.reddit_id)
+    sources = sa.func.array_agg(named.c.source.distinct())
+    query = sa.select(named.c.reddit_id, sa.func.bool_or(named.c.named), sources).group_by(named.c.reddit_id)
     result = connection.execution_options(yield_per=_STORED_CHUNK).execute(query.order_by(named.c.reddit_id))
     yield from result.tuples()
 
@@ -87,8 +92,46 @@ def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
     """
     purged = Purged()
     hashes = _untitle_comments(connection, campaign_id, purged)
+    _purge(connection, campaign_id, sa.select(deleted_documents.c.reddit_id), purged, hashes)
+    return purged
+
+
+def purge_expired(connection: sa.Connection, campaign_id: str, before: datetime) -> Purged:
+    """Remove what was posted before ``before``, or nobody knows when, with all that follows from it.
+
+    The caller holds the campaign's lock. Leads that were won stay, and so does the title that a comment carries of its
+    post.
+    """
+    old = sa.union(
+        *(
+            sa.select(table.c.reddit_id).where(
+                table.c.campaign_id == campaign_id, sa.or_(posted_at.is_(None), posted_at < before)
+            )
+            for table, posted_at in ((documents, documents.c.created_at), (rejections, rejections.c.posted_at))
+        )
+    )
+    expired = sorted(set(connection.scalars(old)) - read_won(connection, campaign_id))
+    purged = Purged()
+    if expired:
+        doomed = sa.select(sa.func.unnest(sa.literal(expired, sa.ARRAY(sa.Text))))
+        _purge(connection, campaign_id, doomed, purged, set())
+    return purged
+
+
+def read_won(connection: sa.Connection, campaign_id: str) -> set[str]:
+    """The leads of a campaign that were won, which are kept for good."""
+    query = sa.select(lead_decisions.c.reddit_id).where(
+        lead_decisions.c.campaign_id == campaign_id, lead_decisions.c.status == "won"
+    )
+    return set(connection.scalars(query))
+
+
+def _purge(
+    connection: sa.Connection, campaign_id: str, doomed: sa.Select[tuple[str]], purged: Purged, hashes: set[str]
+) -> None:
+    """Remove ``doomed`` from all tables of a campaign; ``hashes`` are of texts that documents had before."""
     for table in (*_BY_ID, documents):
-        statement = sa.delete(table).where(table.c.campaign_id == campaign_id, _on_list(table))
+        statement = sa.delete(table).where(table.c.campaign_id == campaign_id, table.c.reddit_id.in_(doomed))
         if table is documents:
             gone = connection.execute(statement.returning(table.c.reddit_id, table.c.text_hash)).all()
             hashes |= {row.text_hash for row in gone}
@@ -96,15 +139,17 @@ def purge_deleted(connection: sa.Connection, campaign_id: str) -> Purged:
             gone = connection.execute(statement.returning(table.c.reddit_id)).all()
         purged.reddit_ids |= {row.reddit_id for row in gone}
         purged.rows[table.name] = len(gone)
-    trees = sa.delete(comment_trees).where(
-        comment_trees.c.campaign_id == campaign_id,
-        comment_trees.c.post_id.in_(sa.select(deleted_documents.c.reddit_id)),
+    connection.execute(
+        sa.delete(comment_trees).where(comment_trees.c.campaign_id == campaign_id, comment_trees.c.post_id.in_(doomed))
     )
-    connection.execute(trees)
-    purged.rows["texts_of_notes"] = take_texts(connection, campaign_id)
-    _free_duplicates(connection, campaign_id)
+    purged.rows["texts_of_notes"] = take_texts(connection, campaign_id, doomed)
+    # A near-duplicate of a document that went stands for itself; the next ranking says so anew.
+    connection.execute(
+        sa.update(candidates)
+        .where(candidates.c.campaign_id == campaign_id, candidates.c.duplicate_of.in_(doomed))
+        .values(duplicate_of=None)
+    )
     purged.rows |= forget_texts(connection, hashes)
-    return purged
 
 
 def texts_of(connection: sa.Connection, campaign_id: str) -> set[str]:
@@ -163,18 +208,6 @@ def _untitle_comments(connection: sa.Connection, campaign_id: str, purged: Purge
         connection.execute(sa.delete(extractions).where(of_extraction), {"ids": ids})
     purged.rows["comments_untitled"] = len(ids)
     return {row.text_hash for row in comments}
-
-
-def _free_duplicates(connection: sa.Connection, campaign_id: str) -> None:
-    """A near-duplicate of a document that went stands for itself; the next ranking says so anew."""
-    connection.execute(
-        sa.update(candidates)
-        .where(
-            candidates.c.campaign_id == campaign_id,
-            candidates.c.duplicate_of.in_(sa.select(deleted_documents.c.reddit_id)),
-        )
-        .values(duplicate_of=None)
-    )
 
 
 def forget_texts(connection: sa.Connection, hashes: Collection[str], since: datetime | None = None) -> dict[str, int]:

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from lead_assets.domain.extraction import RULES
 from lead_assets.storage.bulk import Row
 from lead_assets.storage.reading import own_title, read_frame
-from lead_assets.storage.schema import candidates, current_candidates, current_extractions, documents, extractions
+from lead_assets.storage.schema import (
+    candidates,
+    current_candidates,
+    current_extractions,
+    documents,
+    extractions,
+    leads,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +88,31 @@ def _replacing_failed() -> sa.Insert:
         set_={column.name: inserting.excluded[column.name] for column in extractions.c},
         where=extractions.c.status == FAILED,
     )
+
+
+def forget_contacts(connection: sa.Connection, campaign_id: str, but_of: str | None = None) -> int:
+    """Remove the contacts in readings and leads of a campaign, but of documents of the source ``but_of``.
+
+    Failed answers go with them: what a model said there may name anybody. Returns in how many readings there were some.
+    """
+    of_document = sa.and_(
+        documents.c.campaign_id == campaign_id, documents.c.source.is_distinct_from(sa.literal(but_of, sa.Text))
+    )
+    nothing = sa.literal([], JSONB)
+    found = 0
+    for table, column in ((leads, leads.c.extracted_data), (extractions, extractions.c.extraction)):
+        has_some = sa.func.jsonb_array_length(column["contact"]) > 0
+        values: dict[str, object] = {column.name: sa.func.jsonb_set(column, ["contact"], nothing)}
+        of_row = (table.c.campaign_id == documents.c.campaign_id) & (table.c.reddit_id == documents.c.reddit_id)
+        found = connection.execute(sa.update(table).where(of_document, of_row, has_some).values(values)).rowcount
+    said = sa.update(extractions).where(
+        of_document,
+        extractions.c.campaign_id == documents.c.campaign_id,
+        extractions.c.reddit_id == documents.c.reddit_id,
+        extractions.c.raw_answer.isnot(None),
+    )
+    connection.execute(said.values(raw_answer=None))
+    return found
 
 
 def read_current(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame":

@@ -1,4 +1,4 @@
-"""Events of leads, append-only. The only change ever made to one takes a text away that was deleted on Reddit."""
+"""Events of leads, append-only. The only change ever made to one takes the text of a note away with its document."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from lead_assets.domain.document import is_fullname
 from lead_assets.storage.reading import read_frame
-from lead_assets.storage.schema import deleted_documents, documents, lead_events, lead_marks, lead_states, rejections
+from lead_assets.storage.schema import documents, lead_events, lead_marks, lead_states, rejections
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,15 +157,15 @@ def read_all_marks(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame
     return read_frame(connection, query.order_by(lead_marks.c.marked_at, lead_marks.c.reddit_id))
 
 
-def take_texts(connection: sa.Connection, campaign_id: str) -> int:
-    """Take the texts of notes about documents that were deleted on Reddit; the events stay and count."""
+def take_texts(connection: sa.Connection, campaign_id: str, doomed: sa.Select[tuple[str]]) -> int:
+    """Take the texts of notes about ``doomed`` documents; the events stay and count."""
     statement = (
         sa.update(lead_events)
         .where(
             lead_events.c.campaign_id == campaign_id,
             lead_events.c.event == "note",
             lead_events.c.value.isnot(None),
-            lead_events.c.reddit_id.in_(sa.select(deleted_documents.c.reddit_id)),
+            lead_events.c.reddit_id.in_(doomed),
         )
         .values(value=None)
     )

@@ -41,7 +41,7 @@ def read_rejected(
     found, query = _found(campaign_id, gate)
     query = query.order_by(found.c.distance, found.c.reddit_id).limit(limit)
     if text:
-        places = (found.c.title, documents.c.body, found.c.author)
+        places = (found.c.title, sa.func.coalesce(documents.c.body, found.c.excerpt), found.c.author)
         query = query.where(sa.or_(*(place.icontains(text, autoescape=True) for place in places)))
     if after is not None:
         farther = found.c.distance > after.distance
@@ -81,8 +81,9 @@ def _found(campaign_id: str, gate: str) -> tuple[sa.Subquery, sa.Select[Any]]:
     found = source.subquery()
     of_document = (documents.c.campaign_id == campaign_id) & (documents.c.reddit_id == found.c.reddit_id)
     of_mark = (lead_marks.c.campaign_id == campaign_id) & (lead_marks.c.reddit_id == found.c.reddit_id)
+    body = sa.func.coalesce(documents.c.body, found.c.excerpt)
     query = (
-        sa.select(found, documents.c.body, lead_marks.c.mark)
+        sa.select(*(column for column in found.c if column.name != "excerpt"), body.label("body"), lead_marks.c.mark)
         .outerjoin(documents, of_document)
         .outerjoin(lead_marks, of_mark)
     )
@@ -109,6 +110,7 @@ def _rejections(campaign_id: str, gate: str) -> sa.Select[Any]:
         columns.title,
         columns.url,
         columns.posted_at,
+        columns.excerpt,
         distance.cast(sa.Double).label("distance"),
     ).where(columns.campaign_id == campaign_id)
     return query.where(columns.gate == gate) if gate else query
@@ -133,6 +135,7 @@ def _not_leads(campaign_id: str) -> sa.Select[Any]:
             documents.c.title,
             documents.c.url,
             documents.c.created_at.label("posted_at"),
+            sa.literal("").label("excerpt"),
             (1.0 - score).cast(sa.Double).label("distance"),
         )
         .join(

@@ -2,8 +2,9 @@
 
 import csv
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +27,7 @@ REJECTION_COLUMNS = (
     "subreddit",
     "author",
     "title",
+    "excerpt",
     "url",
     "posted_at",
     "run_id",
@@ -77,7 +79,7 @@ class RejectionLog:
 
     def __enter__(self) -> Self:
         with self._noted():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = self._replacement.enter_context(replacing(self.path))
             if self.path.is_file():
                 # Bytes: its line ends stay, whatever encoding somebody may have saved it in.
@@ -121,17 +123,22 @@ def remove_rejections(folder: Path, campaign_id: str, reddit_ids: Collection[str
     Raises:
         RejectionLogFailed: a file could not be rewritten; the others are.
     """
-    removed, failures = 0, list[str]()
-    for path in sorted((folder / campaign_id).glob("*.csv")) if reddit_ids else ():
+    if not reddit_ids:
+        return 0
+    return _remove_rows(folder, campaign_id, lambda row: row.get("reddit_id") in reddit_ids)
+
+
+def remove_old_rejections(folder: Path, campaign_id: str, before: datetime, but: Collection[str]) -> int:
+    """Remove the rows of what was posted before ``before``, or nobody knows when, ``but`` of these; as above."""
+
+    def is_old(row: Mapping[str, str]) -> bool:
         try:
-            removed += _remove_rows(path, reddit_ids)
-        except OSError as error:
-            failures.append(f"{path} ({error.strerror or error})")
-    if failures:
-        raise RejectionLogFailed(
-            f"Deleted documents could not be removed from {', '.join(failures)}; make the files writable and repeat."
-        )
-    return removed
+            posted_at = datetime.fromisoformat(row.get("posted_at", ""))
+        except ValueError:
+            return True
+        return (posted_at if posted_at.tzinfo else posted_at.replace(tzinfo=UTC)) < before
+
+    return _remove_rows(folder, campaign_id, lambda row: row.get("reddit_id") not in but and is_old(row))
 
 
 def _read_rows(path: Path) -> list[list[str]]:
@@ -140,11 +147,24 @@ def _read_rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def _remove_rows(path: Path, reddit_ids: Collection[str]) -> int:
-    rows = _read_rows(path)
-    column = REJECTION_COLUMNS.index("reddit_id")
-    kept = [row for row in rows if len(row) <= column or row[column] not in reddit_ids]
+def _remove_rows(folder: Path, campaign_id: str, is_doomed: Callable[[Mapping[str, str]], bool]) -> int:
+    removed, failures = 0, list[str]()
+    for path in sorted((folder / campaign_id).glob("*.csv")):
+        try:
+            removed += _rewrite(path, is_doomed)
+        except OSError as error:
+            failures.append(f"{path} ({error.strerror or error})")
+    if failures:
+        raise RejectionLogFailed(
+            f"Removed documents could not be taken from {', '.join(failures)}; make the files writable and repeat."
+        )
+    return removed
+
+
+def _rewrite(path: Path, is_doomed: Callable[[Mapping[str, str]], bool]) -> int:
+    header, *rows = _read_rows(path) or [[]]
+    kept = [row for row in rows if not is_doomed(dict(zip(header, row, strict=False)))]
     if len(kept) < len(rows):
         with replacing(path, errors="surrogateescape") as file:
-            csv.writer(file).writerows(kept)
+            csv.writer(file).writerows([header, *kept])
     return len(rows) - len(kept)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import UserDefinedType
 
 SCHEMA = "lead_assets"
-REVISION = "0010"
+REVISION = "0011"
 """The newest migration, known without importing Alembic; a test compares the two."""
 VERSION_TABLE = "alembic_version"
 metadata = sa.MetaData(schema=SCHEMA)
@@ -100,6 +100,8 @@ rejections = sa.Table(
     _time("posted_at"),
     sa.Column("run_id", sa.Text, nullable=False),
     _time("rejected_at", default=True),
+    # Of the crawl's rejections, whose documents are not stored; what the ranking rejects is in documents.
+    sa.Column("excerpt", sa.Text, nullable=False, server_default=""),
     sa.Index("rejections_gate", "campaign_id", "gate"),
 )
 

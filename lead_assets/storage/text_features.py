@@ -9,7 +9,7 @@ from lead_assets.domain.candidate import MATCHES
 from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.frames import typed
 from lead_assets.domain.text_features import FEATURES, VERSION
-from lead_assets.storage.bulk import Row, upsert
+from lead_assets.storage.bulk import Row, update_existing, upsert
 from lead_assets.storage.reading import read_frame
 from lead_assets.storage.schema import candidates, documents, rejections, text_features
 
@@ -63,3 +63,8 @@ def write_text_features(connection: sa.Connection, rows: Sequence[Row]) -> None:
     different = {(row["text_hash"], row["kind"]): {"version": VERSION, **row} for row in rows}
     # In one order for all: two campaigns that store the same texts at once must not wait for each other in a circle.
     upsert(connection, text_features, [different[key] for key in sorted(different)], update=())
+
+
+def write_matched_keywords(connection: sa.Connection, campaign_id: str, rows: Sequence[Row]) -> None:
+    """Store which of the campaign's keywords, as they are now, occur in documents (``reddit_id``)."""
+    update_existing(connection, documents, [{"campaign_id": campaign_id, **row} for row in rows])

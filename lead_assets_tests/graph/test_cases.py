@@ -6,6 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
+from lead_assets.config.environment import Environment
+from lead_assets.pipeline.explain import explain_document
+from lead_assets.pipeline.run_context import resolve_run
+from lead_assets.storage.candidates import read_candidates
+from lead_assets.storage.leads import read_qualified
 from lead_assets_tests.conftest import SHARED, World, failure, metadata
 from lead_assets_tests.conftest import post as archived_post
 
@@ -135,3 +140,26 @@ def test_an_edit_that_matches_no_more_is_stored_and_no_lead(world: World) -> Non
 
     assert world.value("SELECT body FROM lead_assets.documents") == "Thank you all."
     assert world.value("SELECT count(*) FROM lead_assets.qualified_leads") == 0
+
+
+def test_after_the_keywords_have_changed_nothing_shows_the_old_ones(world: World) -> None:
+    """Case 16: what is stored, lists and explains shows today's keywords."""
+    take(world, "16-change-keywords", keywords=["crm"])
+    world.run("case")
+    assert keywords_of(world) == {"ch1": ["crm"], "ch3": ["crm"]}
+    take(world, "16-change-keywords")
+    with_both = resolve_run(Environment.read(), "case")
+
+    before = explain_document(world.database, with_both, "t3_ch1")["crawl"]["matched_keywords"]
+    world.run("case")
+
+    assert before == [], "explain knows them at once"
+    assert keywords_of(world) == {"ch1": [], "ch2": ["invoicing"], "ch3": ["invoicing"]}
+    with world.database.connect() as connection:
+        assert "crm" not in str(read_candidates(connection, "case")["matched_keywords"].tolist())
+        assert "crm" not in str([lead["matched_keywords"] for lead in read_qualified(connection, "case")])
+
+
+def keywords_of(world: World) -> dict[str, list[str]]:
+    rows = world.rows("SELECT reddit_id, matched_keywords FROM lead_assets.documents")
+    return {plain(row["reddit_id"]): row["matched_keywords"] for row in rows}

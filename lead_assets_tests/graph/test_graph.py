@@ -549,3 +549,24 @@ def test_the_launchpad_is_filled_with_the_campaigns_settings_and_only_changes_ar
     origins = {name: origin for name, origin in brief.resolved.origins.items() if origin != "default"}
     assert origins == {"MIN_KEYWORD_HITS": "campaign crm", "MIN_ENGAGEMENT_SCORE": "run config"}
     assert launchpad_config("nobody")["resources"]["run_settings"]["config"] == {}
+
+
+def test_the_launchpad_shows_what_is_in_force_where_a_setting_is_not_set(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lead_assets.defs.jobs import launchpad_config
+    from lead_assets.defs.resources import RunSettings
+
+    world.campaign()
+    filled = launchpad_config("crm")["resources"]["run_settings"]["config"]
+    assert (filled["COSINE_THRESHOLD"], filled["STORE_CONTACTS"]) == (0.15, True)
+    assert [name for name, value in filled.items() if value is None] == []
+
+    untouched = RunSettings(**filled).resolve("crm")
+    assert (untouched.settings.cosine_threshold, untouched.settings.store_contacts) == (None, None)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    assert launchpad_config("crm")["resources"]["run_settings"]["config"]["COSINE_THRESHOLD"] == 0.3
+    given = RunSettings(COSINE_THRESHOLD=0.15, EMBEDDER="openai").resolve("crm")
+    assert given.settings.cosine_threshold == 0.15, "it is not that model's own"
+    world.campaign(source="arctic_shift", archive=None, subreddits={"include": ["sales"]})
+    assert launchpad_config("crm")["resources"]["run_settings"]["config"]["STORE_CONTACTS"] is False

@@ -443,6 +443,22 @@ def test_what_could_not_be_embedded_or_read_goes_with_its_document(world: World,
     assert world.value("SELECT count(*) FROM lead_assets.extractions WHERE raw_answer IS NOT NULL") == 0
 
 
+@pytest.mark.parametrize(("source", "kept"), [("archive", 1), ("reddit", 0)])
+def test_what_a_model_said_in_a_failed_reading_is_stored_only_where_contacts_are(
+    world: World, server: StandIn, source: str, kept: int
+) -> None:
+    server.fail(CHAT, faults.said("shop 2 says mail a@b.example").at(times=None, when=in_chat("shop 2?")))
+    world.campaign()
+    world.archive(asking(1), asking(2))
+    world.run(only=("crawled_documents", "typesense_index", "document_embeddings", "ranked_candidates"))
+    world.execute("UPDATE lead_assets.documents SET source = :source", source=source)
+
+    world.run(only=("extracted_leads",))
+
+    assert world.value("SELECT count(*) FROM lead_assets.extractions WHERE status = 'failed'") == 1
+    assert world.value("SELECT count(*) FROM lead_assets.extractions WHERE raw_answer ~ 'a@b.example'") == kept
+
+
 def test_an_interrupted_run_stores_every_answer_that_was_under_way(world: World, server: StandIn) -> None:
     timer = threading.Timer(0.3, _thread.interrupt_main)
 

@@ -1,14 +1,23 @@
 """What users delete on Reddit must go: from every table, Typesense, vectors and files, and never come back."""
 
+import time
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from lead_assets.definitions import build_defs
 from lead_assets.defs.jobs import weekly_deletion_sweep
 from lead_assets.search.typesense import SearchIndex
-from lead_assets_tests.conftest import World, comment, failure, post
-from lead_assets_tests.stand_ins.reddit_server import Corpus, Fault, RedditServer
+from lead_assets.sources.arctic_shift.witness import open_witness
+from lead_assets.sources.witness import Held
+from lead_assets_tests.conftest import DAY, NOW, World, comment, failure, post
+from lead_assets_tests.stand_ins.arctic_shift_server import ArcticShiftServer
+from lead_assets_tests.stand_ins.arctic_shift_server.server import Fault, subreddit
+from lead_assets_tests.stand_ins.reddit_server import Corpus, RedditServer
+from lead_assets_tests.stand_ins.reddit_server import Fault as RedditFault
 
 OWNED = ("documents", "rejections", "sightings", "candidates", "extractions", "leads")
 
@@ -75,8 +84,9 @@ def test_a_deleted_lead_goes_from_every_store_of_every_campaign(
 
 
 def test_a_vector_that_another_document_refers_to_stays(world: World, reddit: RedditServer, corpus: Corpus) -> None:
-    one, same = post(body="The very same text."), post(body="The very same text.", author="another")
+    one, same = post(body="The very same text."), post(body="The very same text.")
     crawled(world, corpus, one, same)
+    assert world.value("SELECT duplicate_of FROM lead_assets.candidates WHERE duplicate_of IS NOT NULL") == one["name"]
     corpus.remove(one["name"])
 
     sweep(world)
@@ -123,8 +133,10 @@ def test_a_comment_loses_the_title_of_its_deleted_post_and_is_read_anew(
     ):
         assert "secret" not in str(world.rows(query)), query
     assert world.check("index_matches_documents", "crm").success
+    world.archive(parent, answer | {"edited": NOW + DAY})
     world.run()
     assert holding(world, answer["name"]) == ["documents", "sightings", "candidates", "extractions", "leads"]
+    assert "secret" not in str(world.rows("SELECT title FROM lead_assets.documents")), "no crawl brings it back"
 
 
 def test_an_author_who_has_left_takes_the_documents_along(world: World, reddit: RedditServer, corpus: Corpus) -> None:
@@ -156,7 +168,7 @@ def test_a_sweep_that_failed_on_the_way_is_finished_by_the_next(
     gone = [min(thing["name"] for thing in things), max(thing["name"] for thing in things)]
     for name in gone:
         corpus.delete(name)
-    reddit.fail(Fault.SERVER_ERROR, endpoint="info", after=1)
+    reddit.fail(RedditFault.SERVER_ERROR, endpoint="info", after=1)
 
     assert "status 500" in failure(sweep(world, ok=False))
     assert world.value("SELECT count(*) FROM lead_assets.deleted_documents") == 1
@@ -181,12 +193,113 @@ def test_typesense_down_during_a_sweep_loses_nothing(world: World, reddit: Reddi
     assert holding(world, lead["name"]) == []
 
 
-def test_the_weekly_sweep_is_skipped_without_credentials_and_says_why() -> None:
-    with dg.build_schedule_context() as context:
-        skipped = weekly_deletion_sweep.evaluate_tick(context)
+@pytest.fixture
+def arctic(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArcticShiftServer]:
+    with ArcticShiftServer() as server:
+        monkeypatch.setenv("ARCTIC_SHIFT_URL", server.url)
+        monkeypatch.setenv("REDDIT_RETRY_SECONDS", "0")
+        yield server
 
-    assert "REDDIT_CLIENT_ID" in (skipped.skip_message or "")
-    assert not skipped.run_requests
+
+def archived(world: World, arctic: ArcticShiftServer, *things: dict[str, Any]) -> None:
+    """Run the whole graph on ``things``, which Arctic Shift has, and which came from it."""
+    arctic.add(*things)
+    arctic.subreddits.append(subreddit("smallbusiness"))
+    world.campaign(source="arctic_shift", archive=None, subreddits={"include": ["smallbusiness"]})
+    world.run()
+    arctic.requests.clear()
+
+
+def test_without_credentials_arctic_shift_is_asked(world: World, arctic: ArcticShiftServer) -> None:
+    recent = int(time.time() - 60 * 3_600)
+    there, removed, lost, left = (post(created_utc=recent, author=name) for name in ("ann", "bob", "cat", "dan"))
+    answer = comment(created_utc=recent, link_id=there["name"])
+    archived(world, arctic, there, removed, lost, left, answer)
+    assert len(holding(world, removed["name"])) >= 3
+    removed["_meta"] = {"was_deleted_later": True}
+    arctic.posts.remove(lost)
+    left["author"] = "[deleted]"
+
+    swept = sweep(world).output_for_node("sweep_deletions")
+
+    assert {name: swept[name] for name in ("witness", "checked", "gone", "unknown", "requests")} == {
+        "witness": "arctic_shift",
+        "checked": 5,
+        "gone": 3,
+        "unknown": 0,
+        "requests": 2,
+    }
+    assert "Only Reddit itself knows" in swept["trust"]
+    assert [holding(world, each["name"]) for each in (removed, lost, left)] == [[], [], []]
+    assert set(world.search_index.held("crm")) == {there["name"], answer["name"]}
+
+
+def test_what_the_archive_never_had_says_nothing(world: World, arctic: ArcticShiftServer) -> None:
+    world.archive(*(post(title=f"Which CRM, take {number}?", author=f"a{number}") for number in range(25)))
+    world.campaign()
+    world.run()
+
+    swept = sweep(world).output_for_node("sweep_deletions")
+
+    assert (swept["checked"], swept["gone"], swept["unknown"]) == (25, 0, 25)
+    assert world.value("SELECT count(*) FROM lead_assets.documents") == 25
+
+
+def test_an_archive_that_has_lost_most_deletes_nothing(world: World, arctic: ArcticShiftServer) -> None:
+    recent = int(time.time() - 60 * 3_600)
+    things = [post(title=f"CRM, take {number}?", author=f"a{number}", created_utc=recent) for number in range(25)]
+    archived(world, arctic, *things)
+    del arctic.posts[:13]
+
+    assert "13 of 25 documents" in failure(sweep(world, ok=False))
+    assert world.value("SELECT count(*) FROM lead_assets.documents") == 25
+
+
+def test_an_archive_that_fails_on_the_way_is_told_and_what_it_said_counts(
+    world: World, arctic: ArcticShiftServer
+) -> None:
+    recent = int(time.time() - 60 * 3_600)
+    removed = post(created_utc=recent, author="ann")
+    archived(world, arctic, removed, comment(created_utc=recent, link_id=removed["name"], link_title="A CRM"))
+    removed["removed_by_category"] = "moderator"
+    arctic.fail(Fault.MAINTENANCE, endpoint="comments/ids")
+
+    assert "Under maintenance" in failure(sweep(world, ok=False))
+    assert world.value("SELECT reddit_id FROM lead_assets.deleted_documents") == removed["name"]
+
+    assert sweep(world).output_for_node("sweep_deletions")["checked"] == 1
+    assert holding(world, removed["name"]) == []
+
+
+def test_an_archive_is_asked_for_five_hundred_at_once(arctic: ArcticShiftServer) -> None:
+    held = [Held(f"t3_{number:04}", has_author=True) for number in range(501)]
+    with closing(open_witness(arctic.url, 0, print)) as witness:
+        answers = list(witness.ask([*held, Held("t1_1", has_author=False)]))
+
+    assert [answer.asked for answer in answers] == [500, 1, 1]
+    assert [answer.unknown for answer in answers] == [500, 1, 1]
+    assert [len(asked["ids"].split(",")) for asked in arctic.asked("posts/ids")] == [500, 1]
+
+
+@pytest.mark.parametrize(("source", "runs"), [("archive", 0), ("arctic_shift", 1)])
+def test_the_weekly_sweep_asks_arctic_shift_only_where_a_campaign_reads_it(
+    world: World, source: str, runs: int
+) -> None:
+    world.campaign(source=source, subreddits={"include": ["sales"]})
+    with dg.build_schedule_context() as context:
+        tick = weekly_deletion_sweep.evaluate_tick(context)
+
+    assert len(tick.run_requests or []) == runs
+    assert ("REDDIT_CLIENT_ID" in (tick.skip_message or "")) is (runs == 0)
+
+
+def test_half_of_the_credentials_is_a_mistake_that_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDDIT_CLIENT_ID", "abc")
+    world.campaign(source="arctic_shift", subreddits={"include": ["sales"]})
+    with dg.build_schedule_context() as context:
+        tick = weekly_deletion_sweep.evaluate_tick(context)
+
+    assert "needs REDDIT_CLIENT_SECRET and REDDIT_USER_AGENT" in (tick.skip_message or "")
 
 
 def test_the_weekly_sweep_runs_with_credentials(reddit: RedditServer) -> None:

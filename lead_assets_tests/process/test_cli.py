@@ -26,6 +26,7 @@ from lead_assets.pipeline.embed import BATCH
 from lead_assets.storage.database import Database
 from lead_assets.storage.schema import metadata
 from lead_assets_tests.conftest import PROJECT, post, write_archive
+from lead_assets_tests.stand_ins.arctic_shift_server import ArcticShiftServer
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn
 from lead_assets_tests.stand_ins.openai_server.answers import shown_document
 from lead_assets_tests.stand_ins.reddit_server import Corpus, RedditServer
@@ -327,8 +328,15 @@ def test_what_was_deleted_on_reddit_is_swept(ran: Shell, monkeypatch: pytest.Mon
         ):
             monkeypatch.setenv(name, value)
         output = ran("sweep").output
-        assert "4 documents checked with 2 requests; 3 are gone." in output
+        assert "4 documents checked with 2 requests to reddit; 3 are gone." in output
         assert json.loads(ran("sweep", "--json").stdout)["gone"] == 0
+    for name in ("REDDIT_URL", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT"):
+        monkeypatch.delenv(name)
+    with ArcticShiftServer() as arctic:
+        monkeypatch.setenv("ARCTIC_SHIFT_URL", arctic.url)
+        output = " ".join(ran("sweep").output.split())
+        assert "1 documents checked with 1 requests to arctic_shift; 0 are gone. Of 1 it knows nothing." in output
+        assert "Only Reddit itself knows" in output
     assert [row["reddit_id"] for row in csv.DictReader(io.StringIO(ran("leads", "shop_crm", "--format", "csv").stdout))
             ] == ["t3_1lead"]  # fmt: skip
 
@@ -343,7 +351,7 @@ def test_what_was_deleted_on_reddit_is_swept(ran: Shell, monkeypatch: pytest.Mon
         (["run", "shop_crm", "--as-of", "yesterday"], "'yesterday' is not a valid day"),
         (["run", "shop_crm", "--source", "reddit"], "needs REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET"),
         (["run", "shop_crm", "--source", "arctic_shift"], "subreddits"),
-        (["sweep"], "needs REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET"),
+        (["sweep", "--source", "reddit"], "needs REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET"),
         (["run", "shop_crm", "--source", "usenet"], "There is no source 'usenet'"),
         (["run", "shop_crm", "--set", "MIN_KEYWORD_HITS=many"], "MIN_KEYWORD_HITS=many is not a value"),
         (["run", "shop_crm", "--set", "MIN_KEYWORD_HIT=1"], "There is no setting MIN_KEYWORD_HIT"),

@@ -16,7 +16,7 @@ from lead_assets.cli import main
 from lead_assets.definitions import defs
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.gate_catalog import GATES
-from lead_assets.domain.settings import NAMES, Settings
+from lead_assets.domain.settings import NAMES, UNSET_MEANS, Settings
 from lead_assets_tests.conftest import PROJECT
 
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("lead_assets/sample/*.md")])
@@ -92,7 +92,8 @@ def test_every_setting_is_documented_with_its_default_and_a_meaning() -> None:
     assert set(NAMES) - set(rows) == set()
     for name, field in Settings.model_fields.items():
         row = rows[name.upper()]
-        written = {None: "the model's own", "": "none"}.get(field.default, str(field.default))
+        unset = UNSET_MEANS.get(name.upper())
+        written = {None: unset, "": "none"}.get(field.default, str(field.default))
         assert row["default"] == written, name.upper()
         assert len(row["meaning"]) > 10, name.upper()
 

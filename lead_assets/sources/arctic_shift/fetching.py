@@ -12,7 +12,7 @@ from lead_assets.sources.base import Batch, SourceCounts
 
 MAX_IDS = 500
 """Documented for all ``/api/*/ids``."""
-_PATHS = {"t3_": "/api/posts/ids", "t1_": "/api/comments/ids"}
+PATHS = {"t3_": "/api/posts/ids", "t1_": "/api/comments/ids"}
 
 
 def fetch(client: ArcticShiftClient, fullnames: Sequence[str], *, budgeted: bool = True) -> dict[str, Thing]:
@@ -23,7 +23,7 @@ def fetch(client: ArcticShiftClient, fullnames: Sequence[str], *, budgeted: bool
     """
     prefix = fullnames[0][:3]
     numbers = ",".join(name.removeprefix(prefix) for name in fullnames)
-    things = client.get(_PATHS[prefix], {"ids": numbers}, budgeted=budgeted)
+    things = client.get(PATHS[prefix], {"ids": numbers}, budgeted=budgeted)
     return {f"{prefix}{thing.get('id')}": thing for thing in things}
 
 
@@ -76,7 +76,7 @@ def refresh(
     What Arctic Shift does not answer is left as it is, and so is what does not match the campaign any more.
     """
     left = len(stored)
-    for prefix in _PATHS:
+    for prefix in PATHS:
         titles = {document.reddit_id: document.title for document in stored if document.reddit_id.startswith(prefix)}
         names = list(titles)
         for start in range(0, len(names), MAX_IDS):

@@ -12,10 +12,9 @@ from lead_assets.domain.removal import is_gone
 from lead_assets.sources.base import SourceCounts
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.failures import RedditUnavailable
+from lead_assets.sources.witness import SUSPICIOUSLY_MANY
 
 IDS_PER_REQUEST = 100
-SUSPICIOUSLY_MANY = 20
-"""If so many documents are asked for and not one is answered, Reddit has a bad day: nothing was deleted."""
 
 Thing = Mapping[str, Any]
 

@@ -54,9 +54,11 @@ DEFAULTS: dict[str, Any] = {
     "MODEL_PRICES": "",
     "OPENAI_TIMEOUT_SECONDS": 60.0,
     "OPENAI_RETRY_SECONDS": 120.0,
+    "STORE_CONTACTS": None,
+    "RETENTION_DAYS": 0.0,
 }
 WEIGHTS = ("WEIGHT_COSINE", "WEIGHT_PRODUCT", "WEIGHT_LEXICAL", "WEIGHT_INTENT")
-BOOLEANS = frozenset({"REDDIT_SKIP_NSFW"})
+BOOLEANS = frozenset({"REDDIT_SKIP_NSFW", "STORE_CONTACTS"})
 TEXTS: dict[str, tuple[str, str, str]] = {
     "RELEVANCE": ("fused", "probability", "fused"),
     "LEAD_MODEL": ("a.json", "b.json", "c.json"),
@@ -304,6 +306,8 @@ def test_an_unknown_name_that_is_not_set_is_not_looked_at() -> None:
         ("MODEL_PRICES", '{"a": 1}'),
         ("OPENAI_TIMEOUT_SECONDS", 0),
         ("OPENAI_RETRY_SECONDS", -1),
+        ("STORE_CONTACTS", "perhaps"),
+        ("RETENTION_DAYS", -1),
     ],
 )
 @pytest.mark.parametrize("origin", ORIGINS)
