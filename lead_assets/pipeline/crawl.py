@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from lead_assets.domain.accounting import told
 from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.document import Document, merge_repeats
 from lead_assets.domain.document_text import document_text, text_hash
@@ -94,6 +95,8 @@ class Crawl:
     judged_as_of: datetime = field(init=False)
     digest: str = field(init=False)
     stats: dict[str, GateStats] = field(default_factory=lambda: {gate.name: GateStats() for gate in METADATA_GATES})
+    stored: int = 0
+    rejected: int = 0
     repeated: int = 0
     postponed: int = 0
     withheld: int = 0
@@ -130,7 +133,9 @@ class Crawl:
             self._unfinished |= {entry.key for entry in batch.progress}
             return []
         with self.phases.measured("store"), self.session.transaction() as connection:
-            rejected = self._write(connection, frame, outcomes, batch)
+            rejected, written = self._write(connection, frame, outcomes, batch)
+        self.stored += written[0]
+        self.rejected += written[1]
         for name, stats in outcomes.stats.items():
             self.stats[name].add(stats)
         return rejected
@@ -184,12 +189,12 @@ class Crawl:
 
     def _write(
         self, connection: sa.Connection, frame: pd.DataFrame, outcomes: GateOutcomes, batch: Batch
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], tuple[int, int]]:
         owned = frame.assign(campaign_id=self.session.campaign_id, run_id=self.run_id)
         rejected = rejection_frame(owned, outcomes)
         judged_rejected = rejected[rejected["gate"] != DEDUPLICATION.name]
         columns = ("campaign_id", *DOCUMENT_COLUMNS, "judged_as_of", "run_id")
-        write_judged(
+        written = write_judged(
             connection,
             self.session.campaign_id,
             kept=to_rows(owned.loc[outcomes.kept, list(columns)]),
@@ -204,22 +209,21 @@ class Crawl:
         if batch.gone:
             remember_deleted(connection, batch.gone)
             self.purged |= purge_deleted(connection, self.session.campaign_id).reddit_ids
-        return to_rows(rejected)
+        return to_rows(rejected), written
 
     def counts(self) -> dict[str, int]:
-        """What this run did.
-
-        matched = met + repeated + outdated + postponed + withheld,
-        met = duplicates + judged = duplicates + kept + rejected.
-        """
+        """What this run did; ``domain/accounting.py`` has the equality that holds of it."""
         met, duplicates = self.stats[DEDUPLICATION.name].evaluated, self.stats[DEDUPLICATION.name].rejected
         source = self.source.counts
         return {
             "records_read": source.read,
+            "records_unmatched": source.unmatched,
             "records_malformed": source.malformed,
             "records_deleted": source.deleted,
             **{f"records_{kind}": count for kind, count in source.automated.items()},
+            "records_excluded": source.excluded,
             "matched": source.matched,
+            "given": source.given,
             "repeated": self.repeated,
             "outdated": self.outdated + source.outdated,
             "postponed": self.postponed,
@@ -228,7 +232,8 @@ class Crawl:
             "duplicates": duplicates,
             "judged": met - duplicates,
             "kept": self.stats[METADATA_GATES[-1].name].kept,
-            "rejected": sum(stats.rejected for stats in self.stats.values()) - duplicates,
+            "stored": self.stored,
+            "rejected": self.rejected,
             "unknown": sum(stats.unknown for stats in self.stats.values()),
             **{f"rejected_{name}": stats.rejected for name, stats in self.stats.items()},
             **{f"unknown_{name}": stats.unknown for name, stats in self.stats.items()},
@@ -284,10 +289,12 @@ def _report(crawl: Crawl, examples: Sequence[dict[str, Any]], log: RejectionLog)
         earlier = write_gate_stats(connection, campaign_id, crawl.run_id, crawl.stats)
         stored = read_kept_by_run(connection, campaign_id, crawl.run_id)
         row_count = count_rows(connection, documents_table, campaign_id)
+    counts = crawl.counts()
     return StepReport(
         row_count=row_count,
-        counts=crawl.counts(),
+        counts=counts,
         details={
+            "accounted": told(counts),
             "source": f"{run.source} {run.archive or ''}".strip(),
             "rejected_examples": rejection_examples(examples),
             "rejection_log": log.path if not log.failure else log.state,
