@@ -1,4 +1,4 @@
-"""Runs that end with SIGKILL at a chosen edge: just before or after what they write is committed or sent.
+"""Runs that are struck at a chosen edge: just before or after what they write is committed or sent.
 
 An edge is reached in the same order by every run over the same documents, so that a number names a place. Nothing of
 this is in the product: the hooks are put on the engine and the clients of a test's own place.
@@ -22,18 +22,27 @@ from lead_assets_tests.steps import STEPS, Coordinates, Place, opened_place
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
+def _end_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @dataclass
 class Edges:
-    """The edges that were reached, as ``step before commit``; at the one with number ``kill_at`` the process ends."""
+    """The edges that were reached, as ``step before commit``. At the one with number or name ``at``, ``strike`` is
+    called once: unless told otherwise it ends the process.
+    """
 
-    kill_at: int | None = None
+    at: int | str | None = None
+    strike: Callable[[], object] = _end_this_process
     step: str = ""
     reached: list[str] = field(default_factory=list)
 
     def reach(self, what: str) -> None:
-        if len(self.reached) == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.reached.append(f"{self.step} {what}")
+        edge = f"{self.step} {what}"
+        if self.at in (len(self.reached), edge):
+            self.at = None
+            self.strike()
+        self.reached.append(edge)
 
     def around(self, what: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """``call`` with an edge before and one after it."""
@@ -85,7 +94,12 @@ def _child(coordinates: Coordinates, kill_at: int, of_context: dict[str, Any]) -
 
 def crash(coordinates: Coordinates, kill_at: int, **of_context: Any) -> int:
     """Run all steps in a process that ends at edge ``kill_at``; returns its exit code."""
-    process = _context().Process(target=partial(_child, coordinates, kill_at, of_context))
+    return in_a_child(partial(_child, coordinates, kill_at, of_context))
+
+
+def in_a_child(work: Callable[[], object]) -> int:
+    """Do ``work`` in a process of its own; returns its exit code."""
+    process = _context().Process(target=work)
     process.start()
     process.join()
     assert process.exitcode is not None

@@ -5,7 +5,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -118,22 +118,22 @@ class Place:
         with self.database.connect() as connection:
             return connection.scalar(sa.text(query), parameters)
 
-    def state(self, *campaign_ids: str) -> State:
-        """What the stores hold; of Typesense the ids and hashes of the campaigns named."""
-        found = state_of(self.database)
+    def state(self, *campaign_ids: str, but: Collection[str] = ()) -> State:
+        """What the stores hold, without the columns ``but``; of Typesense the ids and hashes of the campaigns named."""
+        found = state_of(self.database, but)
         for campaign_id in campaign_ids:
             held = self.search_index.held(campaign_id)
             found[f"typesense {campaign_id}"] = sorted(held.items())
         return found
 
 
-def state_of(database: Database) -> State:
+def state_of(database: Database, but: Collection[str] = ()) -> State:
     """Every table's rows without what says when and by which run they were written, sorted."""
     found: State = {}
     with database.connect() as connection:
         for table in metadata.sorted_tables:
             if table.name not in TOLD_ELSEWHERE:
-                columns = [column for column in table.columns if _counts(column)]
+                columns = [column for column in table.columns if _counts(column) and column.name not in but]
                 as_text = [sa.func.coalesce(sa.cast(column, sa.Text), "∅") for column in columns]
                 found[table.name] = sorted(map(tuple, connection.execute(sa.select(*as_text))))
         qualified = sa.text(f"SELECT campaign_id, reddit_id FROM {SCHEMA}.qualified_leads")
