@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test test-unit check format down clean
+.PHONY: help setup demo test test-unit test-crash soak bench faults check format down clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -26,6 +26,19 @@ test: setup  ## Run the tests, on real servers
 
 test-unit: setup  ## Run the tests that need no server
 	$(BIN)/pytest -n 2 --dist worksteal -m unit
+
+test-crash: setup  ## Kill a run at every edge of every transaction, and look what the next one makes of it
+	LEAD_ASSETS_TEST_SEEDS=all $(BIN)/pytest lead_assets_tests/process/test_crashes.py
+
+soak: setup  ## A month of 20 campaigns on a played clock, with failing services
+	$(BIN)/python -m lead_assets_tests.soak
+
+bench: setup  ## Measure each stage of the graph beside its floors
+	$(BIN)/lead-assets up
+	$(BIN)/python benchmarks/pipeline.py
+
+faults: setup  ## Write docs/faults.md from the tests
+	$(BIN)/python -m lead_assets_tests.faults
 
 check: setup  ## Lint, types, and the direction of imports
 	$(BIN)/ruff format --check .

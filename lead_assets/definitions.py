@@ -17,6 +17,7 @@ from lead_assets.defs.assets.rank import ranked_candidates
 from lead_assets.defs.checks import (
     embeddings_complete,
     every_lead_announced_once,
+    every_match_accounted_for,
     extractions_grounded,
     index_matches_documents,
     leads_complete,
@@ -42,6 +43,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             announced_leads,
         ],
         asset_checks=[
+            every_match_accounted_for,
             index_matches_documents,
             embeddings_complete,
             extractions_grounded,

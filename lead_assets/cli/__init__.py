@@ -49,6 +49,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("evaluating:evaluate_command", "Measure the ranking on labelled campaigns."),
     "train": ("training:train", "Train a lead model on labelled campaigns."),
     "notify": ("notifying:notify", "Try alerts, and show what waits to be sent."),
+    "backup": ("saving:backup", "Save all that is stored, and the campaign files, in one file."),
+    "restore": ("saving:restore", "Store what a backup has, and fill the search index from it."),
     "sweep": ("sweeping:sweep", "Remove from every store what was deleted or removed on Reddit."),
     "api": ("serving:api", "Serve the inbox page and the HTTP API."),
     "mcp": ("assisting:mcp", "Serve leads to an assistant over MCP on standard input and output."),

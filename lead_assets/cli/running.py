@@ -146,7 +146,7 @@ def idleness(this_run: Mapping[str, Mapping[str, int]]) -> str | None:
         return None
     if not this_run["crawled_documents"]["records_read"]:
         return "The source is empty: there was nothing to crawl."
-    if not this_run["crawled_documents"]["matched"]:
+    if not any(this_run["crawled_documents"][name] for name in ("given", "outdated")):
         return "No record of the source matches the campaign's keywords: nothing was crawled."
     return "Nothing new to do: everything was crawled, read and stored before."
 

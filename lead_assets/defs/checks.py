@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from lead_assets.defs.assets.announce import announced_leads
+from lead_assets.defs.assets.crawl import crawled_documents
 from lead_assets.defs.assets.embed import document_embeddings
 from lead_assets.defs.assets.extract import extracted_leads
 from lead_assets.defs.assets.index import typesense_index
@@ -12,6 +13,7 @@ from lead_assets.defs.assets.leads import leads
 from lead_assets.defs.metadata.tables import MAX_TABLE_ROWS, table
 from lead_assets.defs.partitioned_checks import as_dagster_failure, checked_campaign, partitioned_check
 from lead_assets.defs.resources import RunSettings
+from lead_assets.domain.accounting import UNMATCHED, accounts, told
 from lead_assets.domain.document_text import document_text
 from lead_assets.domain.extraction import Extraction, ground
 from lead_assets.domain.frames import to_rows
@@ -23,7 +25,33 @@ from lead_assets.storage.database import Database
 from lead_assets.storage.extractions import count_extractions, read_current_with_texts
 from lead_assets.storage.leads import contradictions
 from lead_assets.storage.outbox import announcement_faults, read_outbox_state
+from lead_assets.storage.statistics import read_last_counts
 from lead_assets.storage.vectors import faulty_vectors
+
+
+@partitioned_check(
+    crawled_documents,
+    "Everything that the last crawl met for the campaign was stored, rejected, or left out for a counted reason.",
+)
+def every_match_accounted_for(
+    context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Database]
+) -> dg.AssetCheckResult:
+    campaign_id = checked_campaign(context)
+    with as_dagster_failure(), database.connect() as connection:
+        counts = read_last_counts(connection, campaign_id, crawled_documents.key.to_user_string())
+    if counts is None or UNMATCHED not in counts:
+        return dg.AssetCheckResult(passed=True, description="Nothing was crawled by this version yet.")
+    matched, ends = found = accounts(counts)
+    missing = found.missing
+    return dg.AssetCheckResult(
+        passed=not missing,
+        description=(
+            f"{abs(missing)} records were {'lost' if missing > 0 else 'counted twice'}: {told(counts)} Report it."
+            if missing
+            else told(counts)
+        ),
+        metadata={"matched": matched, **ends, "missing": missing, "matched_nothing": counts[UNMATCHED]},
+    )
 
 
 @partitioned_check(

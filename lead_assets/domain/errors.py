@@ -5,6 +5,7 @@ LeadAssetsError
 │   ├── CampaignInvalid     a campaign file that cannot be read or does not validate
 │   │   └── CampaignUnknown there is no file of this name
 │   ├── SettingInvalid      a setting with a bad name or value, and where it was set
+│   ├── BackupInvalid       a backup that is damaged, of another schema, or none at all
 │   └── SourceNotFound      a source that lacks what it needs: an archive, credentials, subreddits
 ├── Unavailable             a server that is not there, refuses us, or is of the wrong version
 │   ├── DatabaseUnavailable
@@ -19,6 +20,7 @@ LeadAssetsError
 │   └── LookUpFailed        facts that could not be read: the batch is left unjudged
 ├── RejectionLogFailed      a CSV file of rejections that could not be read or rewritten
 ├── EmbeddingFailed
+├── BackupFailed            a backup that could not be written, or whose campaign files could not
 ├── RunFailed               a run of the graph failed
 ├── RunInterrupted          the user ended a run
 ├── EvaluationFailed        a step of an evaluation failed
@@ -48,6 +50,14 @@ class SettingInvalid(InvalidInput):
 
 class SourceNotFound(InvalidInput):
     """A source that does not exist, or that lacks what it needs: an archive file, credentials, subreddits."""
+
+
+class BackupInvalid(InvalidInput):
+    """A file that is not a whole backup, or one that this version cannot restore."""
+
+
+class BackupFailed(LeadAssetsError):
+    """A backup, or a campaign file of one, could not be written."""
 
 
 class Unavailable(LeadAssetsError):

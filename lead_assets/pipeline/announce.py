@@ -1,7 +1,5 @@
 """Announce: what is new and good enough goes into the outbox, once for each receiver."""
 
-from datetime import UTC, datetime
-
 from lead_assets.domain.notify import next_moment
 from lead_assets.pipeline.step import Step, StepContext, StepReport
 from lead_assets.storage.outbox import queue_leads, read_channels, read_outbox_state
@@ -9,7 +7,7 @@ from lead_assets.storage.outbox import queue_leads, read_channels, read_outbox_s
 
 def run(context: StepContext) -> StepReport:
     """Queue new leads for the receivers in the campaign's file; without any, there is nothing to do."""
-    campaign, now = context.run.campaign, datetime.now(UTC)
+    campaign, now = context.run.campaign, context.run.clock()
     queued = 0
     with context.session.transaction() as connection:
         known = read_channels(connection, campaign.id)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from lead_assets.domain.accounting import told
 from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.document import Document, merge_repeats
 from lead_assets.domain.document_text import EXCERPT_CHARACTERS, document_text, text_hash
@@ -99,9 +100,12 @@ class Crawl:
     retained_since: datetime | None = field(init=False)
     """What was posted before is not stored, by the clock and not by the day as of which a crawl judges."""
     stats: dict[str, GateStats] = field(default_factory=lambda: {gate.name: GateStats() for gate in METADATA_GATES})
+    stored: int = 0
+    rejected: int = 0
     repeated: int = 0
     postponed: int = 0
     withheld: int = 0
+    expired: int = 0
     outdated: int = 0
     purged: set[str] = field(default_factory=set)
     last_failure: LookUpFailed | None = None
@@ -137,7 +141,9 @@ class Crawl:
             self._unfinished |= {entry.key for entry in batch.progress}
             return []
         with self.phases.measured("store"), self.session.transaction() as connection:
-            rejected = self._write(connection, frame, outcomes, batch)
+            rejected, written = self._write(connection, frame, outcomes, batch)
+        self.stored += written[0]
+        self.rejected += written[1]
         for name, stats in outcomes.stats.items():
             self.stats[name].add(stats)
         return rejected
@@ -168,10 +174,12 @@ class Crawl:
         allowed = [
             replace(document, title="") if document.kind == "comment" and document.post_id in deleted else document
             for document in documents
-            if document.reddit_id not in deleted and not self._is_expired(document)
+            if document.reddit_id not in deleted
         ]
+        kept = [document for document in allowed if not self._is_expired(document)]
         self.withheld += len(documents) - len(allowed)
-        return allowed
+        self.expired += len(allowed) - len(kept)
+        return kept
 
     def _is_expired(self, document: Document) -> bool:
         """Whether it is too old to be stored; what nobody knows the age of may be."""
@@ -217,13 +225,13 @@ class Crawl:
 
     def _write(
         self, connection: sa.Connection, frame: pd.DataFrame, outcomes: GateOutcomes, batch: Batch
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], tuple[int, int]]:
         owned = frame.assign(campaign_id=self.session.campaign_id, run_id=self.run_id)
         rejected = rejection_frame(owned, outcomes)
         rejected = rejected.assign(excerpt=owned.loc[rejected.index, "body"].str[:EXCERPT_CHARACTERS])
         judged_rejected = rejected[rejected["gate"] != DEDUPLICATION.name]
         columns = ("campaign_id", *DOCUMENT_COLUMNS, "judged_as_of", "run_id")
-        write_judged(
+        written = write_judged(
             connection,
             self.session.campaign_id,
             kept=to_rows(owned.loc[outcomes.kept, list(columns)]),
@@ -238,31 +246,32 @@ class Crawl:
         if batch.gone:
             remember_deleted(connection, batch.gone)
             self.purged |= purge_deleted(connection, self.session.campaign_id).reddit_ids
-        return to_rows(rejected)
+        return to_rows(rejected), written
 
     def counts(self) -> dict[str, int]:
-        """What this run did.
-
-        matched = met + repeated + outdated + postponed + withheld,
-        met = duplicates + judged = duplicates + kept + rejected.
-        """
+        """What this run did; ``domain/accounting.py`` has the equality that holds of it."""
         met, duplicates = self.stats[DEDUPLICATION.name].evaluated, self.stats[DEDUPLICATION.name].rejected
         source = self.source.counts
         return {
             "records_read": source.read,
+            "records_unmatched": source.unmatched,
             "records_malformed": source.malformed,
             "records_deleted": source.deleted,
             **{f"records_{kind}": count for kind, count in source.automated.items()},
+            "records_excluded": source.excluded,
             "matched": source.matched,
+            "given": source.given,
             "repeated": self.repeated,
             "outdated": self.outdated + source.outdated,
             "postponed": self.postponed,
             "withheld": self.withheld,
+            "expired": self.expired,
             "met": met,
             "duplicates": duplicates,
             "judged": met - duplicates,
             "kept": self.stats[METADATA_GATES[-1].name].kept,
-            "rejected": sum(stats.rejected for stats in self.stats.values()) - duplicates,
+            "stored": self.stored,
+            "rejected": self.rejected,
             "unknown": sum(stats.unknown for stats in self.stats.values()),
             **{f"rejected_{name}": stats.rejected for name, stats in self.stats.items()},
             **{f"unknown_{name}": stats.unknown for name, stats in self.stats.items()},
@@ -319,10 +328,12 @@ def _report(crawl: Crawl, examples: Sequence[dict[str, Any]], log: RejectionLog)
         stored = read_kept_by_run(connection, campaign_id, crawl.run_id)
         row_count = count_rows(connection, documents_table, campaign_id)
         audits = read_audits(connection, campaign_id)
+    counts = crawl.counts()
     return StepReport(
         row_count=row_count,
-        counts=crawl.counts(),
+        counts=counts,
         details={
+            "accounted": told(counts),
             "source": f"{run.source} {run.archive or ''}".strip(),
             "rejected_examples": rejection_examples(examples),
             "rejection_log": log.path if not log.failure else log.state,

@@ -1,6 +1,6 @@
 """What a run works by: the campaign, its settings in force, and where documents come from. Resolved once per run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -31,9 +31,17 @@ def run_options(config: Mapping[str, Any]) -> RunOptions:
     return RunOptions(**own, settings={name: value for name, value in config.items() if name not in own})
 
 
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class RunContext:
-    """One run: handed on to every step, so that an edit of the campaign's file meanwhile does not divide the run."""
+    """One run: handed on to every step, so that an edit of the campaign's file meanwhile does not divide the run.
+
+    ``clock`` says what time it is. The ledger's ages are by PostgreSQL's own clock.
+    """
 
     campaign: Campaign
     resolved: Resolved
@@ -41,6 +49,7 @@ class RunContext:
     archive: Path | None
     as_of: datetime | None
     environment: Environment
+    clock: Callable[[], datetime] = utc_now
 
     @property
     def settings(self) -> Settings:
@@ -50,7 +59,7 @@ class RunContext:
     @property
     def judged_as_of(self) -> datetime:
         """The moment as of which a crawl judges ages: the given one, else now."""
-        return self.as_of or datetime.now(UTC)
+        return self.as_of or self.clock()
 
     @property
     def gate_digest(self) -> str:

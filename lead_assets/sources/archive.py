@@ -148,27 +148,33 @@ class ArchiveSource:
         if is_gone(thing):
             yield from self._take_gone(thing, is_known)
             self.counts.deleted += is_candidate
+            self.counts.unmatched += not is_candidate
             return
         if not is_candidate:
+            self.counts.unmatched += 1
             return
         try:
             document = from_reddit(thing, self.name)
         except MalformedDocument as error:
             self.counts.add_malformed(where, str(error))
             return
-        keywords = campaign.keywords_in(document) if campaign.wants(document) else ()
+        keywords, is_wanted = campaign.keywords_in(document), campaign.wants(document)
         if not keywords and not is_known:
+            self.counts.unmatched += 1
+            return
+        if not is_wanted and not is_known:
+            self.counts.excluded += 1
             return
         if (automation := automation_of(thing)) is not None:
             self.counts.add_automation(automation)
             return
-        self.counts.matched += 1
         reddit_id = document.reddit_id
         if self._is_outdated(reddit_id, document.state_at):
             self.counts.outdated += 1
             return
+        self.counts.given += 1
         self._known[reddit_id] = document.state_at
-        yield reddit_id, replace(document, matched_keywords=keywords)
+        yield reddit_id, replace(document, matched_keywords=keywords if is_wanted else ())
 
     def _take_gone(self, thing: Mapping[str, object], is_known: bool) -> Iterator[tuple[str, None]]:
         reddit_id = fullname_of(thing)

@@ -17,9 +17,11 @@ MAX_EXAMPLES = 10
 
 @dataclass
 class SourceCounts:
-    """What a source met on the way; whatever it did not hand on is counted here.
+    """What a source met on the way: each record that was read is counted once more, by what became of it.
 
-    ``outdated`` are older states of what was met in a newer one; ``automated`` counts what no person wrote, by kind.
+    ``unmatched`` have nothing to do with the campaign, ``given`` were handed on. ``outdated`` are older states of what
+    was met in a newer one; ``automated`` counts what no person wrote, by kind; ``excluded`` match, but the campaign's
+    lists leave out their subreddit, author or kind.
     ``requests`` are all that were sent, ``retries`` those of them that repeated a failed one, ``waited_seconds`` the
     time spent waiting for the request budget or for a server that failed.
     """
@@ -28,13 +30,20 @@ class SourceCounts:
     malformed: int = 0
     deleted: int = 0
     outdated: int = 0
-    matched: int = 0
+    unmatched: int = 0
+    excluded: int = 0
+    given: int = 0
     requests: int = 0
     retries: int = 0
     waited_seconds: float = 0.0
     automated: dict[Automation, int] = field(default_factory=lambda: dict.fromkeys(AUTOMATIONS, 0))
     malformed_examples: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def matched(self) -> int:
+        """Records that concern the campaign, those among them that could not be read or are gone."""
+        return self.read - self.unmatched
 
     def add_automation(self, kind: Automation) -> None:
         """Count one thing that no person wrote."""

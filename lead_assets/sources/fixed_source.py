@@ -26,7 +26,7 @@ class FixedSource:
         for start in range(0, len(self._documents), self._size):
             batch = self._documents[start : start + self._size]
             self.counts.read += len(batch)
-            self.counts.matched += len(batch)
+            self.counts.given += len(batch)
             yield Batch(batch)
 
     def look_up_subreddits(self, frame: pd.DataFrame) -> pd.DataFrame:

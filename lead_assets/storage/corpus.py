@@ -83,19 +83,22 @@ def write_judged(
     gate_digest: str,
     run_id: str,
     anew: Collection[str] = (),
-) -> None:
+) -> tuple[int, int]:
     """Write one batch after it met the metadata gates: documents, rejections and sightings.
+
+    Returns how many documents and how many rejections PostgreSQL says that it has written.
 
     ``kept`` and ``rejected`` are rows of ``documents``; a rejected document that is stored already is updated, a new
     one is not stored. ``rejection_rows`` are rows of ``rejections``. ``anew`` are those that were judged again on
     purpose, so that the ledger before this run is no measure for them.
     """
-    upsert(connection, documents, kept, touch="updated_at")
+    stored = upsert(connection, documents, kept, touch="updated_at")
     update_existing(connection, documents, rejected, touch="updated_at")
-    upsert(connection, rejections, rejection_rows, touch="rejected_at")
+    noted = upsert(connection, rejections, rejection_rows, touch="rejected_at")
     forget_rejections(connection, campaign_id, [row["reddit_id"] for row in kept], stage=CRAWL)
     judged = [row["reddit_id"] for row in (*kept, *rejected)]
     _write_sightings(connection, campaign_id, judged, gate_digest, run_id, anew)
+    return stored, noted
 
 
 def _write_sightings(

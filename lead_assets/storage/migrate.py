@@ -28,7 +28,8 @@ def wanted_revision() -> str:
     return REVISION
 
 
-def _known_revisions() -> set[str]:
+def known_revisions() -> set[str]:
+    """The revisions of this version and of all before it."""
     return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
@@ -44,7 +45,7 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
         _require_pgvector(connection)
         connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         before = found_revision(connection)
-        if before is not None and before not in _known_revisions():
+        if before is not None and before not in known_revisions():
             raise SchemaOutOfDate(
                 f"The schema in PostgreSQL is at revision {before}, which this version does not know (its newest is "
                 f"{wanted_revision()}); a newer lead_assets made it: update this one."

@@ -41,6 +41,12 @@ def read_stage_runs(connection: sa.Connection, campaign_id: str, run_id: str) ->
     return dict(connection.execute(query).tuples().all())
 
 
+def read_last_counts(connection: sa.Connection, campaign_id: str, asset: str) -> dict[str, int] | None:
+    """What an asset's last run did for a campaign; None where it never ran."""
+    query = sa.select(stage_runs.c.counts).where(stage_runs.c.campaign_id == campaign_id, stage_runs.c.asset == asset)
+    return connection.scalar(query)
+
+
 def write_gate_stats(
     connection: sa.Connection, campaign_id: str, run_id: str, tallies: Mapping[str, GateStats]
 ) -> dict[str, GateStats]:

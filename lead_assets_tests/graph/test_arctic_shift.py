@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lead_assets_tests.conftest import World, checks, comment, failure, metadata, post
+from lead_assets_tests.faults import fault
 from lead_assets_tests.stand_ins.arctic_shift_server import ArcticShiftServer, Fault
 from lead_assets_tests.stand_ins.arctic_shift_server.server import subreddit
 
@@ -112,6 +113,12 @@ def test_history_is_crawled_as_of_a_day(world: World, arctic: ArcticShiftServer)
     assert set(stored(world)) == {in_may["name"]}
 
 
+@fault(
+    "it does not answer",
+    service="Arctic Shift",
+    seen="the run fails: “Nothing could be read from …”",
+    again="each request for `REDDIT_RETRY_SECONDS`; then the next run",
+)
 def test_a_server_that_is_down_is_a_failed_run(world: World, arctic: ArcticShiftServer) -> None:
     campaign(world)
     arctic.fail(Fault.UNAVAILABLE, times=1_000)

@@ -21,7 +21,7 @@ RANK_GATES = ["cosine_similarity", "engagement", "fused_score", "keyword_hits"]
 
 # asset: (queue, what it depends on, its checks)
 GRAPH = {
-    "crawled_documents": ("crawl", [], sorted([*CRAWL_GATES, "source_complete"])),
+    "crawled_documents": ("crawl", [], sorted([*CRAWL_GATES, "source_complete", "every_match_accounted_for"])),
     "typesense_index": ("index", ["crawled_documents"], ["index_matches_documents"]),
     "document_embeddings": ("embed", ["crawled_documents"], ["embeddings_complete"]),
     "lead_stubs": ("embed", ["document_embeddings"], []),

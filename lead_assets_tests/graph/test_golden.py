@@ -82,7 +82,7 @@ def test_labelled_leads_come_first_and_no_gate_loses_them(world: World, name: st
     # The file's crawl has a few in which a keyword stands only in the address of a link, which does not count.
     archive = GOLDEN / f"{name}.ndjson.zst"
     by_links_alone = _named_in_links_alone(archive, golden["keywords"], golden["crawl"])
-    assert metadata(result, "crawled_documents")["matched"] == len(golden["crawl"]) - len(by_links_alone)
+    assert metadata(result, "crawled_documents")["given"] == len(golden["crawl"]) - len(by_links_alone)
     with world.database.connect() as connection:
         ranking = read_candidates(connection, name)["reddit_id"].tolist()
     found = _score(golden["labels"], ranking)

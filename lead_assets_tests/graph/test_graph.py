@@ -22,6 +22,7 @@ from lead_assets.models.protocols import Outcome
 from lead_assets.models.rules_extractor import RulesExtractor
 from lead_assets.storage.statistics import read_campaign_stats, read_funnel
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
+from lead_assets_tests.faults import fault
 
 ASSETS = (
     "crawled_documents",
@@ -504,6 +505,13 @@ def test_what_a_source_lacks_is_told_in_one_sentence(source: str, lacks: str, wo
     assert "\n" not in said
 
 
+@fault(
+    "the folder of CSV files cannot be written",
+    service="the disk",
+    seen="the run succeeds and warns",
+    again="the next run writes its own file",
+    lost="that CSV file; its rows are in the table `rejections`",
+)
 def test_a_rejection_folder_that_cannot_be_written_does_not_stop_the_crawl(world: World) -> None:
     world.campaign()
     world.archive(asking(1), asking(2, over_18=True))

@@ -14,6 +14,7 @@ from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS
 from lead_assets.models.openai.formats import KNOWN
 from lead_assets.storage.deletions import purge_deleted, remember_deleted
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
+from lead_assets_tests.faults import fault
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn, faults
 
 KEY = "sk-test-0123456789abcdef"
@@ -249,6 +250,12 @@ def test_an_endpoint_of_another_dimension_changes_nothing(world: World, server: 
     assert world.rows("SELECT text_hash FROM lead_assets.vectors ORDER BY 1") == before
 
 
+@fault(
+    "it fails in the middle of embedding",
+    service="a model",
+    seen="the run fails with what the endpoint said",
+    again="the next run embeds what is missing",
+)
 def test_an_embedding_run_that_breaks_keeps_its_batches(
     world: World, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +273,12 @@ def test_an_embedding_run_that_breaks_keeps_its_batches(
     assert sum(len(body["input"]) for body in server.bodies[EMBEDDINGS]) == 4
 
 
+@fault(
+    "it refuses the key",
+    service="a model",
+    seen="the run fails and names the setting",
+    again="nothing is sent again before the next run",
+)
 def test_a_wrong_key_fails_the_run_before_anything_is_spent(
     world: World, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +291,12 @@ def test_a_wrong_key_fails_the_run_before_anything_is_spent(
     assert server.requests[CHAT] == 0
 
 
+@fault(
+    "a cap on calls or cost is reached",
+    service="a model",
+    seen="the run warns: “… candidates are left for the next run by …”",
+    again="the next run, best first",
+)
 def test_a_cap_reads_the_best_first_and_postpones_the_others(world: World, server: StandIn) -> None:
     world.campaign()
     world.archive(*(asking(number) for number in range(6)))
@@ -293,6 +312,13 @@ def test_a_cap_reads_the_best_first_and_postpones_the_others(world: World, serve
     assert metadata(world.run(), "extracted_leads")["extracted"] == 4
 
 
+@fault(
+    "its answer about a document is useless",
+    service="a model",
+    seen="the reading is stored as failed with the answer, and `extractions_grounded` counts it",
+    again="the next runs, three times in all",
+    lost="that document's reading, until its text, the product or the model changes",
+)
 def test_a_failed_reading_is_kept_with_its_answer_and_tried_again_up_to_a_limit(world: World, server: StandIn) -> None:
     server.fail(CHAT, faults.said('{"odd": "\\u0000"} \x00').at(times=None, when=in_chat("shop 1?")))
     world.campaign()

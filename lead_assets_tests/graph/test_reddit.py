@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lead_assets_tests.conftest import World, checks, failure, metadata
+from lead_assets_tests.faults import fault
 from lead_assets_tests.stand_ins.reddit_server import Corpus, Fault, RedditServer
 
 CRAWL = ("crawled_documents",)
@@ -122,6 +123,12 @@ def test_another_keyword_or_gate_setting_reads_the_listing_again(
     assert reddit.requests["search"] == 3
 
 
+@fault(
+    "the requests that a run may make are spent",
+    service="Reddit",
+    seen="`source_complete` warns that the run stopped early",
+    again="the next run continues there",
+)
 def test_a_crawl_that_stopped_early_is_gone_on_with(world: World, reddit: RedditServer, corpus: Corpus) -> None:
     campaign(world, content=["posts"], settings={"REDDIT_MAX_REQUESTS_PER_RUN": 10})
     for number in range(900):
@@ -142,6 +149,12 @@ def test_a_crawl_that_stopped_early_is_gone_on_with(world: World, reddit: Reddit
     assert runs <= 4
 
 
+@fault(
+    "it does not answer a look-up of subreddits or authors",
+    service="Reddit",
+    seen="`source_complete` warns: “… documents were left for the next crawl”",
+    again="the next crawl meets them again",
+)
 def test_a_batch_whose_look_up_failed_is_met_again(world: World, reddit: RedditServer, corpus: Corpus) -> None:
     campaign(world, content=["posts"])
     for number in range(700):

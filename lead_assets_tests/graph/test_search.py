@@ -11,6 +11,7 @@ from lead_assets import servers as embedded
 from lead_assets.domain.errors import SearchUnavailable
 from lead_assets.search.typesense import SearchIndex
 from lead_assets_tests.conftest import World, checks, failure, metadata, post
+from lead_assets_tests.faults import fault
 
 INDEX = ("typesense_index",)
 CORPUS = ("crawled_documents", "typesense_index")
@@ -126,6 +127,12 @@ def test_text_match_does_not_depend_on_which_documents_share_a_request(search_in
     assert not together[:, 1].any()
 
 
+@fault(
+    "it refuses a document",
+    service="Typesense",
+    seen="`typesense_index` fails: “Typesense at … refused 1 of … documents (first: …)”",
+    again="the next run; the others are indexed",
+)
 def test_a_refused_document_fails_the_asset_and_the_others_are_indexed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

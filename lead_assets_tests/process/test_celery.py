@@ -21,6 +21,7 @@ from lead_assets.dagster_client.service import DagsterService
 from lead_assets.defs.jobs import BACKFILL_JOB
 from lead_assets.defs.partitions import CELERY_JOB
 from lead_assets_tests.conftest import post, write_archive
+from lead_assets_tests.faults import fault
 from lead_assets_tests.process.dagster_dev import (
     COMMAND,
     answers,
@@ -146,6 +147,12 @@ def cluster(
         yield made
 
 
+@fault(
+    "the process that executes a step, or its worker with all processes, is killed",
+    service="Celery",
+    seen="nothing but a longer run",
+    again="the step: at once, or after `CELERY_VISIBILITY_SECONDS` where the whole worker is gone",
+)
 def test_campaigns_on_three_workers_and_what_a_killed_one_leaves(cluster: Cluster) -> None:
     ids = [f"crm_{number}" for number in range(4)]
     for campaign_id in ids:

@@ -80,7 +80,7 @@ def test_every_line_is_read_and_the_malformed_ones_are_counted(campaign_id: str)
 
 @pytest.mark.parametrize(("campaign_id", "matching"), [("sample_crm", 78), ("sample_invoicing", 74)])
 def test_as_many_records_match_as_the_readme_says(campaign_id: str, matching: int) -> None:
-    assert crawled(campaign_id).counts.matched == len(crawled(campaign_id).handed_on) == matching
+    assert crawled(campaign_id).counts.given == len(crawled(campaign_id).handed_on) == matching
 
 
 @pytest.mark.parametrize("campaign_id", CAMPAIGNS)

@@ -35,12 +35,14 @@ class Matcher:
         except MalformedDocument as error:
             self._counts.add_malformed(where, str(error))
             return None
-        wanted = self._campaign.wants(document)
-        keywords = self._campaign.keywords_in(document) if wanted else ()
+        keywords = self._campaign.keywords_in(document)
         if not keywords:
-            return None
-        if (automation := automation_of(thing)) is not None:
+            self._counts.unmatched += 1
+        elif not self._campaign.wants(document):
+            self._counts.excluded += 1
+        elif (automation := automation_of(thing)) is not None:
             self._counts.add_automation(automation)
-            return None
-        self._counts.matched += 1
-        return replace(document, matched_keywords=keywords)
+        else:
+            self._counts.given += 1
+            return replace(document, matched_keywords=keywords)
+        return None

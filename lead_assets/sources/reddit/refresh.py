@@ -47,5 +47,5 @@ def _as_it_is(
     document = to_document(thing, client.counts)
     if document is None:
         return None
-    client.counts.matched += 1
+    client.counts.given += 1
     return replace(document, matched_keywords=campaign.keywords_in(document))

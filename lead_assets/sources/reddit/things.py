@@ -109,15 +109,17 @@ def matching(things: Sequence[Thing], campaign: Campaign, counts: SourceCounts) 
     for thing in things:
         counts.read += 1
         document = to_document(thing, counts)
-        if document is None or not campaign.wants(document):
+        if document is None:
             continue
         keywords = campaign.keywords_in(document)
         if not keywords:
-            continue
-        if (automation := automation_of(thing)) is not None:
+            counts.unmatched += 1
+        elif not campaign.wants(document):
+            counts.excluded += 1
+        elif (automation := automation_of(thing)) is not None:
             counts.add_automation(automation)
         else:
-            counts.matched += 1
+            counts.given += 1
             yield thing, replace(document, matched_keywords=keywords)
 
 

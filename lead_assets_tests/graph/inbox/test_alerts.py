@@ -35,6 +35,7 @@ from lead_assets.storage.outbox import (
     switch_on,
 )
 from lead_assets_tests.conftest import PROJECT
+from lead_assets_tests.faults import fault
 from lead_assets_tests.stand_ins.receiver import Receiver, receiving, receiving_mail
 from lead_assets_tests.stored_leads import store_leads
 
@@ -151,6 +152,12 @@ def test_what_was_dismissed_or_deleted_meanwhile_is_not_sent(alerts: Alerts) -> 
     assert [message.data["leads"][0]["reddit_id"] for message in alerts.sends.messages] == [third]
 
 
+@fault(
+    "the receiver fails for a day",
+    service="alerts",
+    seen="`lead-assets notify state` shows what waits, and why",
+    again="for 40 hours, each time later, with the same id",
+)
 def test_a_day_of_outage_loses_nothing_and_keeps_the_id(alerts: Alerts) -> None:
     leads(alerts.database, 1)
     alerts.announce()
@@ -167,6 +174,13 @@ def test_a_day_of_outage_loses_nothing_and_keeps_the_id(alerts: Alerts) -> None:
     assert len({message.message_id for message in alerts.sends.messages}) == 1
 
 
+@fault(
+    "the receiver fails for 40 hours",
+    service="alerts",
+    seen="it is switched off, and the reason is told",
+    again="`lead-assets notify test` switches it on again",
+    lost="alerts of these hours; the leads are in the inbox",
+)
 def test_after_forty_hours_a_receiver_is_switched_off_and_told(alerts: Alerts) -> None:
     leads(alerts.database, 1)
     alerts.announce()
@@ -327,6 +341,12 @@ deliver(Database(sys.argv[1]), campaign, Settings(), "http://127.0.0.1:8000", se
 """
 
 
+@fault(
+    "the sending process is killed",
+    service="alerts",
+    seen="nothing",
+    again="the message, with the same id; at most once more",
+)
 @pytest.mark.parametrize(("moment", "arrivals"), [("before", 1), ("after", 2)])
 def test_a_killed_delivery_is_repeated_at_most_once_with_the_same_id(
     alerts: Alerts, receiver: Receiver, tmp_path: Path, moment: str, arrivals: int

@@ -89,7 +89,7 @@ def test_a_compressed_file_reads_the_same_as_a_plain_one(crawl: Callable[..., Cr
 
     assert plain == compressed
     assert plain.ids == ["t3_p1", "t1_c2", "t3_p4"]
-    assert (plain.counts.read, plain.counts.malformed, plain.counts.matched) == (5, 1, 3)
+    assert (plain.counts.read, plain.counts.malformed, plain.counts.given) == (5, 1, 3)
 
 
 def test_several_frames_are_read_as_one_file_even_where_a_line_crosses_them(crawl: Callable[..., Crawled]) -> None:
@@ -249,7 +249,7 @@ def test_a_compressed_file_cut_in_a_frame_hands_on_what_was_read_and_tells(
     crawled = crawl(frame[: int(len(frame) * share)])
 
     assert crawled.ids == [f"t3_p{number}" for number in range(len(crawled.ids))]
-    assert len(crawled.ids) == crawled.counts.matched
+    assert len(crawled.ids) == crawled.counts.given
     assert is_told(crawled)
 
 
@@ -311,7 +311,7 @@ def test_what_was_read_before_the_damage_is_handed_on(damage: str, crawl: Callab
 
     assert crawled.failure is not None
     assert crawled.ids[:25] == [f"t3_p{number}" for number in range(25)]
-    assert len(crawled.ids) == crawled.counts.matched
+    assert len(crawled.ids) == crawled.counts.given
 
 
 def test_a_source_that_failed_leaves_no_file_open(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_a_record_that_matches_nothing_is_read_and_not_handed_on(crawl: Callable
     crawled = crawl([post(1, "Nothing"), post(2, "scrm"), {"id": "x"}, post(3, None, selftext=7)])
 
     assert crawled.ids == []
-    assert (crawled.counts.read, crawled.counts.matched, crawled.counts.malformed) == (4, 0, 1)
+    assert (crawled.counts.read, crawled.counts.given, crawled.counts.malformed) == (4, 0, 1)
 
 
 def test_a_comment_matches_by_its_own_text_alone(crawl: Callable[..., Crawled]) -> None:
@@ -409,7 +409,7 @@ def test_what_was_deleted_later_is_never_handed_on_and_counted(
     crawled = crawl([thing | {"_meta": {"was_deleted_later": True}}, post(2)])
 
     assert crawled.ids == ["t3_p2"]
-    assert (crawled.counts.deleted, crawled.counts.matched) == (1, 1)
+    assert (crawled.counts.deleted, crawled.counts.given) == (1, 1)
 
 
 @pytest.mark.parametrize("meta", [None, {}, {"was_deleted_later": False}, {"was_deleted_later": None}, [], "deleted"])

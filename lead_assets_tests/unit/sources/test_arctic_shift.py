@@ -187,7 +187,7 @@ def test_posts_and_comments_of_the_named_subreddits_are_found_by_keyword(world: 
     assert set(crawled.ids) == names(wanted)
     assert {document.source for document in crawled.documents} == {"arctic_shift"}
     assert {document.matched_keywords for document in crawled.documents} == {("crm",), ("track clients",)}
-    assert crawled.source.counts.matched == 2
+    assert crawled.source.counts.given == 2
     assert crawled.warnings == ""
 
 
@@ -699,7 +699,7 @@ def test_documents_whose_score_was_not_final_are_fetched_again(world: World) -> 
     assert ("unsettled", 36.0) in world.memory.asked
     assert [(d.reddit_id, d.score, d.title) for d in first.documents] == [(young["name"], 512, "crm")]
     assert [(d.reddit_id, d.score, d.title) for d in second.documents] == [(reply["name"], 9, "Its post")]
-    assert source.counts.matched == 2
+    assert source.counts.given == 2
     assert first.documents[0].matched_keywords == ("crm",)
 
 
