@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test test-unit test-crash soak bench faults check format down clean
+# Tests start many processes: what is compiled is kept for the next, whatever the machine's own setting.
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: help setup demo test test-unit test-thorough test-crash soak bench faults check format down clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -25,7 +28,10 @@ test: setup  ## Run the tests, on real servers
 	$(BIN)/pytest -n 2 --dist worksteal --durations=25
 
 test-unit: setup  ## Run the tests that need no server
-	$(BIN)/pytest -n 2 --dist worksteal -m unit
+	$(BIN)/pytest -n 2 --dist worksteal -m unit -p no:schemathesis
+
+test-thorough: setup  ## Run the tests of any values with many more of them, chosen anew (about 20 minutes)
+	$(BIN)/pytest -n 2 --dist worksteal -m hypothesis --hypothesis-profile thorough
 
 test-crash: setup  ## Kill a run at every edge of every transaction, and look what the next one makes of it
 	LEAD_ASSETS_TEST_SEEDS=all $(BIN)/pytest lead_assets_tests/process/test_crashes.py

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import hypothesis
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -40,6 +41,12 @@ KINDS = {"unit": "unit", "stand_ins": "unit", "graph": "graph", "process": "proc
 """The mark of the tests in each folder."""
 FIGURES = {name: getattr(charts, name) for name in ("funnel_figure", "score_figure")}
 """What draws pictures."""
+
+# Of a test of any values: the same few at each landing, others and many in `make test-thorough`. No deadline: the
+# machine may be busy.
+hypothesis.settings.register_profile("landing", max_examples=50, derandomize=True, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=1_000, deadline=None)
+hypothesis.settings.load_profile("landing")
 
 # Tests say how wide a terminal is; a console that is made while this is set would not listen to them.
 os.environ.pop("COLUMNS", None)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
@@ -19,6 +20,8 @@ from lead_assets.domain.errors import CampaignInvalid, CampaignUnknown, LeadAsse
 from lead_assets.domain.settings import WEIGHTS, Layer, resolve
 
 MAX_FILE_BYTES = 256 * 1024
+MAX_NESTING = 50
+"""Lists and mappings in one another: a campaign has three."""
 RESERVED_IDS = frozenset({"registry"})
 """A campaign's sensor is called campaign_<id>, and campaign_registry is another one."""
 
@@ -173,6 +176,7 @@ def _parse(path: Path, text: str) -> tuple[Node | None, object]:
     """
     try:
         parser = YAML(typ="safe", pure=True)  # libyaml's dies of deep nesting
+        parser.max_depth = MAX_NESTING
         node = parser.compose(text)
         _refuse_merges_and_repeats(path, node)
         return node, parser.load(text) if node is not None else None
@@ -181,6 +185,8 @@ def _parse(path: Path, text: str) -> tuple[Node | None, object]:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        if isinstance(error, MaxDepthExceededError):
+            problem = f"lists or mappings in one another, more than {MAX_NESTING} deep"
         raise CampaignInvalid(f"{where}: not valid YAML ({problem}); check quotes and indentation there.") from error
 
 

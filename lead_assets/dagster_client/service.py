@@ -15,6 +15,7 @@ from gql.transport import Transport
 from graphql import ExecutionResult, print_ast
 
 from lead_assets.domain.errors import DagsterRefused, DagsterUnavailable, SettingInvalid
+from lead_assets.tls import trust_for
 
 TIMEOUT_SECONDS = 30.0
 KEYS_PER_QUESTION = 50
@@ -27,7 +28,7 @@ class DagsterService:
         """Nothing is connected yet; ``url`` is the address that a browser opens."""
         self.url = url.rstrip("/")
         # It is nearby: a proxy for the internet is not the way to it.
-        self._client = httpx.Client(timeout=timeout_seconds, trust_env=False)
+        self._client = httpx.Client(timeout=timeout_seconds, trust_env=False, verify=trust_for(self.url))
 
     def __enter__(self) -> Self:
         """Use it, and close it."""

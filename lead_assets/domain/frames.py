@@ -6,7 +6,6 @@ is declared as an integer leaves as one (``to_rows``). Unknown texts are None, u
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -19,7 +18,7 @@ _DTYPES: Mapping[Kind, str] = {"integer": "float64", "number": "float64", "flag"
 
 def to_frame(documents: Sequence[Document]) -> pd.DataFrame:
     """Documents as a frame with ``DOCUMENT_COLUMNS``; numbers are floats, NaN where unknown."""
-    rows = [asdict(document) | {"text_hash": document.text_hash} for document in documents]
+    rows = [[getattr(document, name) for name in DOCUMENT_COLUMNS] for document in documents]
     return typed(pd.DataFrame(rows, columns=list(DOCUMENT_COLUMNS)))
 
 

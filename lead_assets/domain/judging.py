@@ -3,8 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lead_assets.domain.document import short_url
 from lead_assets.domain.gates import MAX_EXAMPLES, Gate, GateStats, UnknownPolicy
@@ -52,23 +55,32 @@ def apply_gates(
     frame: pd.DataFrame, gates: Sequence[Gate], settings: Settings, unknown_policy: UnknownPolicy
 ) -> GateOutcomes:
     """Let ``frame``'s rows meet ``gates`` in order; the first that rejects a row decides, later ones do not see it."""
-    decisions = pd.DataFrame(
-        {"gate": None, "observed": float("nan"), "threshold": float("nan"), "setting": None}, index=frame.index
-    ).astype({"gate": object, "setting": object})
-    values = pd.DataFrame(index=frame.index)
+    size = len(frame)
+    decisions: dict[str, NDArray[Any]] = {
+        "gate": np.full(size, None, dtype=object),
+        "observed": np.full(size, np.nan),
+        "threshold": np.full(size, np.nan),
+        "setting": np.full(size, None, dtype=object),
+    }
+    values: dict[str, NDArray[np.float64]] = {}
     stats: dict[str, GateStats] = {}
-    reaching = frame
+    reaching, places = frame, np.arange(size)
     for gate in gates:
         verdict = judge(gate, reaching, settings, unknown_policy)
-        rejected = reaching.index[~verdict.kept]
-        values[gate.name] = verdict.observed.reindex(frame.index)
-        decisions.loc[rejected, "gate"] = gate.name
-        decisions.loc[rejected, "setting"] = gate.setting
-        decisions.loc[rejected, "observed"] = verdict.observed.loc[rejected]
-        decisions.loc[rejected, "threshold"] = float(gate.threshold(settings))
+        observed, kept = verdict.observed.to_numpy(), verdict.kept.to_numpy()
+        values[gate.name] = np.full(size, np.nan)
+        values[gate.name][places] = observed
         stats[gate.name] = _stats(gate, reaching, verdict)
-        reaching = reaching.drop(index=rejected)
-    return GateOutcomes(decisions, values, stats)
+        if kept.all():
+            continue
+        decided = places[~kept]
+        decisions["gate"][decided] = gate.name
+        decisions["observed"][decided] = observed[~kept]
+        decisions["threshold"][decided] = float(gate.threshold(settings))
+        decisions["setting"][decided] = gate.setting
+        reaching, places = reaching[kept], places[kept]
+    columns = {name: pd.Series(column, frame.index, dtype=column.dtype) for name, column in decisions.items()}
+    return GateOutcomes(pd.DataFrame(columns), pd.DataFrame(values, frame.index), stats)
 
 
 def join_outcomes(first: GateOutcomes, second: GateOutcomes) -> GateOutcomes:
@@ -80,26 +92,30 @@ def join_outcomes(first: GateOutcomes, second: GateOutcomes) -> GateOutcomes:
 
 
 def _stats(gate: Gate, frame: pd.DataFrame, verdict: GateResult) -> GateStats:
-    carriers = gate.carries(frame).astype(bool)
-    shown = frame.assign(observed=verdict.observed)[~verdict.kept].head(MAX_EXAMPLES)
+    carriers = gate.carries(frame).to_numpy(dtype=bool)
+    unknown, rejected = verdict.unknown.to_numpy(), ~verdict.kept.to_numpy()
     return GateStats(
         evaluated=len(frame),
-        kept=int(verdict.kept.sum()),
-        rejected=int((~verdict.kept).sum()),
-        unknown=int(verdict.unknown.sum()),
+        kept=int((~rejected).sum()),
+        rejected=int(rejected.sum()),
+        unknown=int(unknown.sum()),
         carriers=int(carriers.sum()),
-        carriers_unknown=int((carriers & verdict.unknown).sum()),
-        examples=[
-            {
-                "observed": None if math.isnan(observed) else observed,
-                "reddit_id": reddit_id,
-                "link": short_url(reddit_id, url),
-            }
-            for reddit_id, url, observed in zip(
-                shown["reddit_id"].tolist(), shown["url"].tolist(), shown["observed"].tolist(), strict=True
-            )
-        ],
+        carriers_unknown=int((carriers & unknown).sum()),
+        examples=_examples(frame, verdict) if rejected.any() else [],
     )
+
+
+def _examples(frame: pd.DataFrame, verdict: GateResult) -> list[dict[str, object]]:
+    shown = np.flatnonzero(~verdict.kept.to_numpy())[:MAX_EXAMPLES]
+    columns = (frame["reddit_id"], frame["url"], verdict.observed)
+    return [
+        {
+            "observed": None if math.isnan(observed) else observed,
+            "reddit_id": reddit_id,
+            "link": short_url(reddit_id, url),
+        }
+        for reddit_id, url, observed in zip(*(column.iloc[shown].tolist() for column in columns), strict=True)
+    ]
 
 
 def offenders(

@@ -14,6 +14,7 @@ import httpx
 
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.notify import ENVIRONMENT, Notify
+from lead_assets.tls import trust_for
 
 WEBHOOKS = ("webhook+https", "webhook+http")
 TIMEOUT_SECONDS = 15.0
@@ -85,7 +86,12 @@ def _to_webhook(address: str, secret: str, message: Message, now: datetime) -> O
     }
     try:
         answer = httpx.post(
-            url, content=body.encode(), headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=False
+            url,
+            content=body.encode(),
+            headers=headers,
+            timeout=TIMEOUT_SECONDS,
+            follow_redirects=False,
+            verify=trust_for(url),
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Outcome("failed", f"The receiver did not answer ({type(error).__name__}).")

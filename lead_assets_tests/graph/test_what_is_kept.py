@@ -110,7 +110,7 @@ def test_old_documents_and_what_follows_from_them_go_and_do_not_come_back(world:
     assert "my secret" not in csv_text(world)
     assert "not so secret" in csv_text(world)
     assert (first["purged"], second["purged"]) == (3, 0)
-    assert second["withheld"] == 4, "the won one is stored as it is"
+    assert second["expired"] == 4, "the won one is stored as it is"
     assert world.check("leads_complete", "crm").success
 
 

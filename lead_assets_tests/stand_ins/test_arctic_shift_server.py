@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from lead_assets.tls import trust_for
 from lead_assets_tests.conftest import NOW, comment, post
 from lead_assets_tests.stand_ins.arctic_shift_server import ArcticShiftServer, Fault
 from lead_assets_tests.stand_ins.arctic_shift_server.answers import text_query
@@ -19,7 +20,7 @@ def server() -> Iterator[ArcticShiftServer]:
 
 
 def ask(server: ArcticShiftServer, path: str, **params: Any) -> httpx.Response:
-    return httpx.get(f"{server.url}/api/{path}", params=params, timeout=5)
+    return httpx.get(f"{server.url}/api/{path}", params=params, timeout=5, verify=trust_for(server.url))
 
 
 def ids(response: httpx.Response) -> list[str]:

@@ -12,16 +12,17 @@ from typing import Any
 LONGEST_TEXT = 100_000
 """Characters of an answer that are looked at, the last ones: a document's answer has some hundred."""
 MOST_BEGINNINGS = 100
-"""Braces at which an object is looked for. Both keep a hostile answer from taking more than a second or two."""
+"""Braces at which an object is looked for."""
+DEEPEST_NESTING = 100
+"""Of an object that is looked through: one that we ask for has three levels. All three keep a hostile answer cheap."""
 LONGEST_INTEGER = 30
 """Digits of a number that is read as one; Python refuses more than 4,300."""
 
 _BEGINNING = re.compile(r"\{|[<\[](think|thinking|thought|reasoning|analysis)[>\]]", re.I)
-_TOKEN = re.compile(
-    r""" "(?:[^"\\]|\\.)*+(?:"|\Z) | '(?:[^'\\]|\\.)*+(?:'|\Z) | //[^\n]* | /\*.*?(?:\*/|\Z)
-    | ,(?=\s*[}\]]) | [{}\[\]] | (?<![\w.])[A-Za-z_]\w* """,
-    re.DOTALL | re.VERBOSE,
-)
+_BRACKETS = r""" "(?:[^"\\]|\\.)*+(?:"|\Z) | '(?:[^'\\]|\\.)*+(?:'|\Z) | //[^\n]* | /\*.*?(?:\*/|\Z) | [{}\[\]] """
+"""Brackets, and what may hold some that are none."""
+_BRACKET = re.compile(_BRACKETS, re.DOTALL | re.VERBOSE)
+_TOKEN = re.compile(rf"{_BRACKETS} | ,(?=\s*[}}\]]) | (?<![\w.])[A-Za-z_]\w*", re.DOTALL | re.VERBOSE)
 _WORDS = {"true": "true", "false": "false", "null": "null", "none": "null", "undefined": "null", "nan": "null"}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
@@ -73,9 +74,11 @@ def _object_at(text: str, start: int) -> tuple[dict[str, Any] | None, int]:
 def _end_of_object(text: str, start: int) -> int | None:
     """The place after the brace that closes the one at ``start``; None where none does."""
     depth = 0
-    for token in _TOKEN.finditer(text, start):
+    for token in _BRACKET.finditer(text, start):
         if token[0] in ("{", "["):
             depth += 1
+            if depth > DEEPEST_NESTING:
+                return None
         elif token[0] in ("}", "]"):
             depth -= 1
             if depth == 0:

@@ -14,6 +14,7 @@ import httpx2
 import openai
 
 from lead_assets.config.addresses import Address
+from lead_assets.tls import trust_of_httpx2
 
 NO_KEY = "no-key"
 """Sent where there is no key: the client insists on one, and local servers do not look at it."""
@@ -85,7 +86,9 @@ def client_of(address: Address, timeout_seconds: float) -> openai.OpenAI:
         max_retries=0,
         timeout=timeout_seconds,
         default_headers={"Accept-Encoding": "identity"},
-        http_client=openai.DefaultHttpxClient(event_hooks={"request": [stay_here], "response": [_bound_size]}),
+        http_client=openai.DefaultHttpxClient(
+            event_hooks={"request": [stay_here], "response": [_bound_size]}, verify=trust_of_httpx2()
+        ),
     )
     if not address.is_of_openai_s_account:
         # The client takes them from OPENAI_ORG_ID and OPENAI_PROJECT_ID, and would tell them to anybody.

@@ -10,6 +10,7 @@ import httpx
 
 from lead_assets.retries import RetryPolicy, TryAgain, retry_after_seconds, seconds_until
 from lead_assets.sources.base import SourceCounts
+from lead_assets.tls import trust_of_httpx
 
 Thing = dict[str, object]
 
@@ -64,7 +65,9 @@ class ArcticShiftClient:
         self._say = say
         self._failed_in_a_row = 0
         self._wait_first = 0.0
-        self._http = httpx.Client(timeout=timeout_seconds, headers={"User-Agent": "lead_assets"})
+        self._http = httpx.Client(
+            timeout=timeout_seconds, headers={"User-Agent": "lead_assets"}, verify=trust_of_httpx()
+        )
 
     def __enter__(self) -> "ArcticShiftClient":
         return self

@@ -39,7 +39,7 @@ def rejection(reddit_id: str = "t3_a", **other: object) -> dict[str, object]:
     return row | other
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(title=text, author=st.none() | text, values=st.dictionaries(text, st.none() | st.integers(-9, 9), max_size=3))
 def test_any_text_comes_back_as_it_went(
     database: Database, title: str, author: str | None, values: dict[str, int | None]

@@ -17,8 +17,8 @@ from lead_assets_tests.process.api.conftest import Installation, serving
 
 CAMPAIGN = "shop_crm"
 """The document's example of a campaign."""
-# The machine is shared, and each example is a request over HTTP.
-fuzzed = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+# Each example is a request over HTTP.
+fuzzed = settings(suppress_health_check=list(HealthCheck))
 # Dagster is not there: what asks it says so.
 UNAVAILABLE = {("POST", "/campaigns/{campaign_id}/run"), ("GET", "/runs/{run_id}"), ("GET", "/health")}
 

@@ -118,8 +118,10 @@ _EMPTY = ("[deleted]", None)
 
 def fresh(*templates: Thing) -> Thing:
     """The fields of templates, their lists and dicts copied so that no two things share them."""
-    fields = (field for template in templates for field in template.items())
-    return {key: value.copy() if isinstance(value, list | dict) else value for key, value in fields}
+    made: Thing = {}
+    for template in templates:
+        made |= template
+    return made | {key: value.copy() for key, value in made.items() if isinstance(value, (list, dict))}
 
 
 def fullname(kind: str, *parts: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_assets.domain.columns import DOCUMENT_COLUMNS
@@ -521,7 +521,6 @@ likely = st.sampled_from(["t3_a", "t1_b", "a", "b1", "[deleted]", "/r/x/", "&#0;
 reddit_objects = st.dictionaries(st.sampled_from(field_names) | st.text(), json_values | likely, max_size=12)
 
 
-@settings(deadline=None, max_examples=300)
 @given(reddit_objects)
 def test_any_object_is_a_document_or_malformed_and_nothing_else(thing: dict[str, Any]) -> None:
     try:
@@ -541,7 +540,6 @@ def test_any_object_is_a_document_or_malformed_and_nothing_else(thing: dict[str,
     assert document.upvote_ratio is None or 0 <= document.upvote_ratio <= 1
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(reddit_objects.map(lambda thing: thing | {"name": "t3_a"}), max_size=3))
 def test_any_documents_survive_the_way_through_a_frame(things: list[dict[str, Any]]) -> None:
     documents = [from_reddit(thing, "archive") for thing in things]
@@ -551,7 +549,6 @@ def test_any_documents_survive_the_way_through_a_frame(things: list[dict[str, An
     assert [Document(**{key: row[key] for key in DOCUMENT_COLUMNS if key != "text_hash"}) for row in rows] == documents
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.text() | st.text(st.characters(categories=["Cs", "Cc", "L"])))
 def test_cleaning_a_clean_text_changes_nothing_but_entities(text: str) -> None:
     once = clean(text.replace("&", ""), 100)

@@ -1,7 +1,7 @@
 """The grammar of keywords: what is understood, how, and what is refused with the fix."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_assets.domain.keywords import Keyword, KeywordMatcher, KeywordRefusedError, searches_of
@@ -139,7 +139,6 @@ def test_what_is_not_understood_is_refused_in_two_sentences_of_which_the_second_
     assert fix in told
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60) | st.text(alphabet='ab"-:*|()ORtile “”', max_size=60))
 def test_any_text_is_understood_or_refused(keyword: str) -> None:
     try:

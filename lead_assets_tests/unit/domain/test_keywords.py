@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_assets.domain.keywords import KeywordMatcher
@@ -499,7 +499,6 @@ several_words = st.lists(words, min_size=1, max_size=4)
 anything = st.text(max_size=20)
 
 
-@settings(deadline=None)
 @given(several_words, st.lists(anything, min_size=5, max_size=5), st.randoms(use_true_random=False))
 def test_a_text_with_all_the_words_matches_whatever_stands_between_them(
     keyword: Sequence[str], between: Sequence[str], random: Random
@@ -511,7 +510,6 @@ def test_a_text_with_all_the_words_matches_whatever_stands_between_them(
     assert found(" ".join(keyword), text)
 
 
-@settings(deadline=None)
 @given(several_words, st.sampled_from([" ", "\n\n", " - ", ", ", "\t"]), anything, anything)
 def test_a_text_with_the_words_side_by_side_matches_them_in_quotes(
     keyword: Sequence[str], gap: str, before: str, after: str
@@ -519,13 +517,11 @@ def test_a_text_with_the_words_side_by_side_matches_them_in_quotes(
     assert found(f'"{" ".join(keyword)}"', f"{before} {gap.join(keyword)} {after}")
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("bcdfgklmnoprtuvwäéжक", min_size=4, max_size=8), min_size=1, max_size=4))
 def test_a_plural_of_any_word_matches(keyword: Sequence[str]) -> None:
     assert found(" ".join(keyword), " ".join(f"{word}s" for word in keyword))
 
 
-@settings(deadline=None)
 @given(several_words, anything)
 def test_the_case_of_keyword_and_text_does_not_matter(keyword: Sequence[str], text: str) -> None:
     written = " ".join(keyword)
@@ -534,13 +530,11 @@ def test_the_case_of_keyword_and_text_does_not_matter(keyword: Sequence[str], te
     assert found(written, written.casefold())
 
 
-@settings(deadline=None)
 @given(words, st.text(st.characters(exclude_categories=["L", "N"], exclude_characters="_"), max_size=200))
 def test_a_text_without_letters_and_digits_matches_nothing(keyword: str, text: str) -> None:
     assert not found(keyword, text)
 
 
-@settings(deadline=None)
 @given(several_words, several_words, anything)
 def test_a_negative_keyword_that_matches_always_excludes(
     keyword: Sequence[str], negative: Sequence[str], text: str
@@ -598,7 +592,6 @@ MATCHER = KeywordMatcher(KEYWORDS, ["mail"], ["crm OR c OR bücher OR 客 OR age
 GERMAN = KeywordMatcher(KEYWORDS, language="german")
 
 
-@settings(max_examples=1_000, deadline=None)
 @given(SOURCES)
 def test_what_matches_is_never_ruled_out_before_it_is_read(source: str) -> None:
     for matcher in (MATCHER, GERMAN):
@@ -606,7 +599,6 @@ def test_what_matches_is_never_ruled_out_before_it_is_read(source: str) -> None:
             assert matcher.may_match(source)
 
 
-@settings(deadline=None)
 @given(st.text(), st.text())
 def test_any_text_can_be_matched(text: str, title: str) -> None:
     assert isinstance(MATCHER.matches(text, title), list)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_assets.domain.keywords.visible_text import fold, skeleton, visible, without_hyphens
@@ -91,7 +91,6 @@ def test_hyphens_in_words_can_be_left_out_but_not_between_numbers() -> None:
     assert without_hyphens("book-keeping 9-5 - state-of-the-art") == "bookkeeping 9-5 - stateoftheart"
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_read_and_folding_is_final(text: str) -> None:
     folded = fold(visible(text))

@@ -3,7 +3,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
@@ -160,7 +160,6 @@ PARTS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=50), st.lists(PARTS, max_size=300).map("".join))
 def test_all_that_the_rules_extract_is_written_in_the_document(title: str, body: str) -> None:
     request = ExtractionRequest(CRM, title, body)

@@ -198,7 +198,7 @@ ASKED_AGAIN = [
     said("a confidence that is no number", TEXT.replace("0.85", "NaN"), "confidence"),
     said("nesting without end", '{"a":' * 5_000, "no JSON object"),
     said("braces without end", "{" * 50_000, "no JSON object"),
-    said("quotes without end", '{"a\\"' * 20_000, "no JSON object"),
+    said("quotes without end", '{"a\\"' * 2_000, "no JSON object"),
     Odd("cut off", faults.said(TEXT[:-30], finish="length"), "LLM_MAX_OUTPUT_TOKENS"),
     Odd("cut off while thinking", faults.said(f"<think>Say {TEXT}, or", finish="length"), "LLM_MAX_OUTPUT_TOKENS"),
     Odd("cut off thinking elsewhere", faults.message("length", reasoning_content=TEXT), "LLM_MAX_OUTPUT_TOKENS"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -303,7 +303,6 @@ keyword_texts = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
 @given(keyword_texts.map(" ".join), st.lists(st.sampled_from([*FORMS, "!", "and"]), max_size=10).map(" ".join))
 def test_search_finds_all_that_our_own_rule_matches_even_where_the_server_does_not_stem(
     keyword: str, text: str

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lead_assets.domain.campaign import Campaign
@@ -109,7 +109,6 @@ valid_keywords = st.lists(keyword_texts.filter(is_valid), min_size=1, max_size=3
 subreddit_names = st.lists(st.from_regex(r"[A-Za-z0-9_]{2,24}", fullmatch=True), max_size=120, unique_by=str.casefold)
 
 
-@settings(max_examples=150, deadline=None)
 @given(keywords=valid_keywords, subreddits=subreddit_names)
 def test_every_keyword_is_in_exactly_one_query_for_every_subreddit(keywords: list[str], subreddits: list[str]) -> None:
     queries = post_queries(keywords, subreddits)
@@ -120,7 +119,6 @@ def test_every_keyword_is_in_exactly_one_query_for_every_subreddit(keywords: lis
     assert all(len("+".join(query.subreddits)) <= MAX_PATH_CHARACTERS for query in queries)
 
 
-@settings(max_examples=100, deadline=None)
 @given(keywords=valid_keywords)
 def test_no_two_neighbours_would_fit_in_one_query(keywords: list[str]) -> None:
     queries = post_queries(keywords, [])
@@ -129,7 +127,6 @@ def test_no_two_neighbours_would_fit_in_one_query(keywords: list[str]) -> None:
         assert len(search_text([*one.keywords, next_one.keywords[0]])) > MAX_QUERY_CHARACTERS
 
 
-@settings(max_examples=100, deadline=None)
 @given(keywords=valid_keywords, subreddits=subreddit_names)
 def test_halves_are_the_whole(keywords: list[str], subreddits: list[str]) -> None:
     query = Query("posts", tuple(keywords), tuple(subreddits))
@@ -185,7 +182,6 @@ keyword_lists = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
 @given(keywords=keyword_lists, title=plain_texts, body=plain_texts)
 @example(keywords=['"teeth crm"'], title="", body="tooth crm")
 def test_search_finds_all_that_our_own_rule_matches(keywords: list[str], title: str, body: str) -> None:
