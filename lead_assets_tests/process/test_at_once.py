@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lead_assets import servers as embedded
-from lead_assets.pipeline.connect import open_reddit_for_sweep
+from lead_assets.pipeline.connect import open_witness
 from lead_assets.pipeline.sweep import sweep
 from lead_assets_tests.conftest import write_archive
 from lead_assets_tests.faults import fault
@@ -146,6 +146,6 @@ def sweep_at(at: Coordinates, reddit: RedditServer) -> None:
             "REDDIT_CLIENT_SECRET": reddit.client_secret,
             "REDDIT_USER_AGENT": "linux:lead.assets.tests:v1 (by /u/nobody)",
         }
-        client = open_reddit_for_sweep(place.context().environment, place.database, lambda _: None)
-        stack.callback(client.close)
-        sweep(place.database, place.search_index, client, place.folder / "rejections")
+        witness = open_witness(place.context().environment, "reddit", place.database, lambda _: None)
+        stack.callback(witness.close)
+        sweep(place.database, place.search_index, witness, place.folder / "rejections")
