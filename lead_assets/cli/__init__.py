@@ -32,8 +32,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("running:demo", "Run the sample campaigns on the sample corpus, from nothing to leads."),
     "leads": ("leads:leads", "Show the qualified leads of CAMPAIGN, best first, with the reason for each."),
     "inbox": ("inboxing:inbox", "Give leads a status or a note, undo, and show what was decided."),
-    "mark": ("inboxing:mark", "Say whether documents of CAMPAIGN are leads."),
-    "marks": ("inboxing:marks", "Export and import marks: which documents are leads, as people have said."),
+    "mark": ("marking:mark", "Say whether documents of CAMPAIGN are leads."),
+    "marks": ("marking:marks", "Export and import marks, and see what to mark."),
     "candidates": ("candidates:candidates", "Show the kept candidates of CAMPAIGN, best first."),
     "explain": (
         "explanation:explain",

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lead_assets.cli.executing import execute_shown, hand_over
 from lead_assets.cli.leads import print_leads
+from lead_assets.cli.marking import print_next
 from lead_assets.cli.progress import STAGES, StageDisplay
 from lead_assets.cli.run_options import run_options
 from lead_assets.cli.servers import bring_up
@@ -173,6 +174,7 @@ def demo() -> None:
     for campaign_id in ids:
         print_funnel(run_campaign(campaign_id, {}))
         print_leads(campaign_id, limit=10)
+        print_next(campaign_id, limit=3)
     console.print("\nYour own campaign: .venv/bin/lead-assets campaigns new")
     console.print("\nThe leads as a page: .venv/bin/lead-assets dev, then http://127.0.0.1:8000")
     console.print(

@@ -10,9 +10,11 @@ from lead_assets.cli import main
 from lead_assets.domain.audit import SAMPLE, Audit
 from lead_assets.inbox.statuses import set_mark
 from lead_assets.storage.database import Database
+from lead_assets.storage.lead_events import read_least_sure
 from lead_assets.storage.rejected import read_audits, read_rejected, read_sample
 from lead_assets_tests.conftest import World, checks
 from lead_assets_tests.graph.test_graph import asking
+from lead_assets_tests.stored_leads import store_leads
 
 REJECTION = sa.text("""INSERT INTO lead_assets.rejections (campaign_id, reddit_id, stage, gate, setting, observed,
     threshold, observed_values, kind, source, subreddit, author, title, url, run_id) VALUES ('crm', :id, 'rank', :gate,
@@ -49,6 +51,23 @@ def test_only_marks_of_the_sample_count(rejected: Database) -> None:
         set_mark(connection, "crm", others[:20], "lead", actor="ann")
         assert read_audits(connection, "crm") == {"fused_score": Audit(marked=10, leads=2)}
         assert read_audits(connection, "other") == {}
+
+
+def test_what_to_mark_next_is_unmarked_and_nearest_to_the_decision(database: Database) -> None:
+    far, near, nearest, unkept = store_leads(database, "crm", [0.9, 0.3, 0.2, 0.18])
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE lead_assets.candidates SET lead_probability = fused_score"))
+        connection.execute(
+            sa.text("UPDATE lead_assets.candidates SET kept = false WHERE reddit_id = :id"), {"id": unkept}
+        )
+
+        def least_sure(limit: int = 10) -> list[str]:
+            return [row["reddit_id"] for row in read_least_sure(connection, "crm", 0.18, limit)]
+
+        assert least_sure() == [nearest, near, far]
+        assert least_sure(1) == [nearest]
+        set_mark(connection, "crm", [nearest], "no lead", actor="ann")
+        assert least_sure() == [near, far]
 
 
 @pytest.mark.parametrize(
