@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from lead_assets.config.lead_models import lead_model_for
 from lead_assets.domain.lead_marks import fit_posterior
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.wording import WORDING
 from lead_assets.models.local_embedder import LocalEmbedder
-from lead_assets.pipeline.lead_models import lead_model_for
 
 DOCUMENTS = 50_000
 NUMBERS = (

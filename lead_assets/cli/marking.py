@@ -71,7 +71,8 @@ def next_(campaign_id: str, limit: int, as_json: bool) -> None:
 def print_next(campaign_id: str, limit: int) -> None:
     """What to mark next, and how."""
     console.print(
-        f"What to mark: of these the model is least sure. lead-assets mark {campaign_id} ID --as lead (no-lead)"
+        f"The model is least sure of these. Teach it: lead-assets mark {campaign_id} ID --as lead (or no-lead)",
+        soft_wrap=True,
     )
     _print_least_sure(_least_sure(campaign_id, limit))
 

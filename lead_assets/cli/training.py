@@ -9,6 +9,7 @@ from rich.table import Table
 
 from lead_assets.cli.state import console, echo_json, errors
 from lead_assets.config.environment import Environment
+from lead_assets.config.lead_models import write_lead_model
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.lead_training import LabelledCampaign
 from lead_assets.domain.settings import Layer, Settings, resolve
@@ -16,7 +17,6 @@ from lead_assets.models.local_embedder import LocalEmbedder
 from lead_assets.pipeline.evaluate import OPEN_AGE_GATE
 from lead_assets.pipeline.golden_files import GoldenFile, read_golden
 from lead_assets.pipeline.labelled import CachedEmbedder, labelled_campaign
-from lead_assets.pipeline.lead_models import write_lead_model
 from lead_assets.pipeline.leave_one_out import judge_left_out, left_out_models, report
 from lead_assets.pipeline.train_model import trained_model
 

@@ -165,9 +165,13 @@ def described(name: str, added: float, model: LeadModel | None) -> str:
     if name not in BY_NAME:
         return _IN_WORDS.get(name, name)
     about = BY_NAME[name].about
+    return f"less than usual: {about}" if is_weaker(name, added, model) else about
+
+
+def is_weaker(name: str, added: float, model: LeadModel | None) -> bool:
+    """Whether a part of the log-odds comes from a feature that is weaker than usual; False where nobody knows."""
     coefficient = None if model is None else model.features.get(name)
-    is_weaker = coefficient is not None and coefficient.weight * added < 0
-    return f"less than usual: {about}" if is_weaker else about
+    return coefficient is not None and coefficient.weight * added < 0
 
 
 def what_would_change(score: float, threshold: float) -> str:

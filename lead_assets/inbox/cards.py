@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 import pandas as pd
 import sqlalchemy as sa
 
+from lead_assets.config.lead_models import lead_model_for
 from lead_assets.domain.ages import age
+from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.frames import to_rows
+from lead_assets.domain.lead_model import LeadModel, described, is_weaker
 from lead_assets.domain.score_components import COMPONENTS
 from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings
@@ -140,11 +143,31 @@ def make_card(
 
 def strongest_reasons(rows: Sequence[Mapping[str, Any]], settings: Settings, most: int = 3) -> list[list[str]]:
     """What adds most to each document's score, in words, strongest first; nothing where it was not ranked."""
+    if settings.relevance == "probability" and any(row.get("lead_parts") for row in rows):
+        return [_of_probability(row, settings)[:most] for row in rows]
     names = [component.name for component in COMPONENTS]
     frame = pd.DataFrame([{name: row.get(name) for name in names} for row in rows], columns=names).astype("float64")
     parts = contributions(frame, settings.weights).to_dict("records")
     strongest = [sorted(part.items(), key=lambda item: -item[1]) for part in parts]
     return [[REASONS.get(str(name), str(name)) for name, added in each if added > 0][:most] for each in strongest]
+
+
+def _of_probability(row: Mapping[str, Any], settings: Settings) -> list[str]:
+    """What raises the log-odds; that something is less than usual is no reason to read a text."""
+    if not row.get("lead_parts"):
+        return []
+    model = _model_of(row, settings)
+    parts = sorted(row["lead_parts"].items(), key=lambda item: -item[1])
+    return [described(name, added, model) for name, added in parts if added > 0 and not is_weaker(name, added, model)]
+
+
+def _model_of(row: Mapping[str, Any], settings: Settings) -> LeadModel | None:
+    """The lead model that judged the document, where it is still the one in use."""
+    try:
+        model = lead_model_for(settings, row["model"])
+    except InvalidInput:
+        return None  # its file is gone: the next ranking says so
+    return model if model.digest == row["lead_model"] else None
 
 
 def excerpt_of(text: str, quotes: list[str]) -> Excerpt:

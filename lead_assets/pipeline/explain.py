@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from lead_assets.config.lead_models import lead_model_for
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.document import own_text_of
 from lead_assets.domain.errors import InvalidInput
@@ -15,7 +16,6 @@ from lead_assets.domain.lead_model import LeadModel, described, what_would_chang
 from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.thresholds import LOCAL_MODELS, cosine_threshold_of
-from lead_assets.pipeline.lead_models import lead_model_for
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.storage.database import Database
 from lead_assets.storage.leads import read_other_places

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lead_assets.config.lead_models import lead_model_for
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import (
     MATCHES,
@@ -34,7 +35,6 @@ from lead_assets.domain.text_features import FEATURES
 from lead_assets.domain.thresholds import FAR_FROM_CENTRE, lacks_common_centre
 from lead_assets.models.protocols import Embedder
 from lead_assets.pipeline.embed import vectors_of
-from lead_assets.pipeline.lead_models import lead_model_for
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.timing import Phases
 from lead_assets.search.typesense import SearchIndex

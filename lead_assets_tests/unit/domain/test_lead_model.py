@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from lead_assets.config.lead_models import lead_model_for, read_lead_model, write_lead_model
 from lead_assets.domain.lead_features import BY_NAME, FEATURES, VECTOR, feature_matrix
 from lead_assets.domain.lead_marks import FEWEST, fit_posterior, no_marks, places_of
 from lead_assets.domain.lead_model import (
@@ -18,7 +19,6 @@ from lead_assets.domain.lead_training import LabelledCampaign, train
 from lead_assets.domain.settings import Settings
 from lead_assets.domain.wording import WORDING, is_foreign, wording_of
 from lead_assets.models.local_embedder import LocalEmbedder
-from lead_assets.pipeline.lead_models import lead_model_for, read_lead_model, write_lead_model
 
 RANDOM = np.random.default_rng(3)
 NAMES = [each.name for each in WORDING]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lead_assets.config.lead_models import lead_model_for
 from lead_assets.domain.score_components import COMPONENTS
 from lead_assets.domain.settings import Settings
 from lead_assets.inbox.cards import REASONS, Excerpt, excerpt_of, reddit_link, shown, strongest_reasons
@@ -42,6 +43,21 @@ def test_the_strongest_reasons_come_first_and_what_lowers_the_score_is_none() ->
     assert found[0] == "uses your keywords"
     assert "sounds like somebody selling" not in found
     assert strongest_reasons([{}], Settings()) == [[]]
+
+
+def test_the_reasons_are_of_the_probability_where_that_decides() -> None:
+    model = lead_model_for(Settings(), "all-MiniLM-L6-v2-int8-256")
+    parts = {"selling_cue": 0.9, "cosine_similarity": 0.2, "hits_ask": 0.5, "length": -1.0, "thanks": 0.1}
+    row = {"lead_parts": parts, "lead_model": model.digest, "model": "all-MiniLM-L6-v2-int8-256", "lexical": 1.0}
+    reasons = [
+        "several keywords, and words of asking",
+        "near the keywords in meaning",
+        "thanks in advance or appreciation",
+    ]
+    assert strongest_reasons([row, {}], Settings()) == [reasons, []]
+    assert strongest_reasons([row], Settings(relevance="fused")) == [["uses your keywords"]]
+    gone = Settings(lead_model="/nowhere/model.json")
+    assert strongest_reasons([row], gone)[0][0] == "words of selling, showing or teaching"
 
 
 @pytest.mark.parametrize(
