@@ -55,8 +55,8 @@ def test_the_reasons_are_of_the_probability_where_that_decides() -> None:
         "thanks in advance or appreciation",
     ]
     assert strongest_reasons([row, {}], Settings()) == [reasons, []]
-    assert strongest_reasons([row], Settings(relevance="fused")) == [["uses your keywords"]]
-    gone = Settings(lead_model="/nowhere/model.json")
+    assert strongest_reasons([row], Settings(RELEVANCE="fused")) == [["uses your keywords"]]
+    gone = Settings(LEAD_MODEL="/nowhere/model.json")
     assert strongest_reasons([row], gone)[0][0] == "words of selling, showing or teaching"
 
 
