@@ -13,8 +13,9 @@ from click.shell_completion import CompletionItem
 
 from lead_assets.domain.errors import InvalidInput, LeadAssetsError, RunInterrupted, Unavailable
 from lead_assets.domain.plain_text import printable
+from lead_assets.interruption import INTERRUPTED, SENTENCE, ends_in_one_sentence
 
-USERS_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
+USERS_MISTAKE, FAILED = 2, 1
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("servers:up", "Start the embedded servers, and bring schema and index to this version."),
@@ -66,7 +67,8 @@ OF_A_CAMPAIGN = frozenset({"run", "backfill", "leads", "mark", "candidates", "ex
 def load_command(name: str) -> click.Command:
     """The command of this name, imported now."""
     module, function = COMMANDS[name][0].split(":")
-    return getattr(importlib.import_module(f"lead_assets.cli.{module}"), function)
+    with ends_in_one_sentence():
+        return getattr(importlib.import_module(f"lead_assets.cli.{module}"), function)
 
 
 def load_env_files(warn: Callable[[str], object]) -> None:
@@ -127,7 +129,7 @@ class _Commands(click.Group):
             click.echo(f"Error: {printable(str(error))}", err=True)
             ctx.exit(_exit_code(error))
         except KeyboardInterrupt:
-            click.echo("Error: Interrupted.", err=True)
+            click.echo(SENTENCE, err=True)
             ctx.exit(INTERRUPTED)
         except click.Abort:
             # A question at the end of input; with a terminal, Ctrl-C answers it so.

@@ -2,6 +2,7 @@
 
 import click
 
+from lead_assets.cli import dev_server
 from lead_assets.cli.state import opened_database
 from lead_assets.config.environment import Environment
 
@@ -14,4 +15,6 @@ def mcp(allow_write: bool) -> None:
         pass  # told before the assistant waits for an answer
     from lead_assets.assistant import build_server
 
-    build_server(Environment.read(), allow_write=allow_write).run("stdio")
+    environment = Environment.read()
+    dev_server.use(environment.home)
+    build_server(environment, allow_write=allow_write).run("stdio")

@@ -26,13 +26,13 @@ from lead_assets.defs.resources import RunSettings
 from lead_assets.domain.backfill import CONTENT_TAG, IN_FLIGHT, REQUEST_TAG, Plan, content_digest, digest, make_plan
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import CampaignInvalid, DagsterRefused, DagsterUnavailable, InvalidInput, LeadAssetsError
+from lead_assets.interruption import INTERRUPTED
 from lead_assets.pipeline.connect import require_source
 from lead_assets.sources.archive import ArchiveSource
 
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
 """For how long a Dagster that does not answer is asked again: longer than a restart takes."""
-INTERRUPTED = 130
 
 
 class CampaignsFailed(LeadAssetsError):

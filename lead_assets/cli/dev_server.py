@@ -15,6 +15,8 @@ from lead_assets.domain.errors import InvalidInput
 from lead_assets.servers.state_folder import make, trusted
 
 LOCK = "dev.lock"
+SERVICES = "services.lock"
+"""Held, shared, by what serves others for as long as it runs, and would fail without the servers."""
 _RESOLVED = {"_database_url", "_typesense_url", "_typesense_api_key", "dagster_url"}
 """Fields that exports() resolves, and where Dagster listens: neither changes what a run does."""
 
@@ -63,10 +65,10 @@ def announce(lock: int, environment: Environment, url: str) -> None:
 
 
 def require_none(home: Path) -> None:
-    """What would take the servers away from under a running `lead-assets dev` is refused.
+    """What would take the servers away from under those that use them is refused.
 
     Raises:
-        InvalidInput: one serves this home.
+        InvalidInput: `lead-assets dev` serves this home, or another service uses it.
         LocalServerFailed: the home is not to be trusted.
     """
     with contextlib.suppress(FileNotFoundError), (trusted(home) / LOCK).open("rb") as file:
@@ -75,6 +77,24 @@ def require_none(home: Path) -> None:
         except BlockingIOError:
             where = f" at {other.url}" if (other := find(home)) else ""
             raise InvalidInput(f"`lead-assets dev` uses these servers{where}. Stop it first, with Ctrl-C.") from None
+    with contextlib.suppress(FileNotFoundError), (trusted(home) / SERVICES).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidInput(
+                "A running `lead-assets api`, `mcp` or `worker` uses these servers. Stop it first, with Ctrl-C."
+            ) from None
+
+
+def use(home: Path) -> int:
+    """Be one of those that need the home's servers, for as long as the file descriptor that this returns is open.
+
+    Raises:
+        LocalServerFailed: the home is not to be trusted.
+    """
+    lock = os.open(make(home) / SERVICES, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
 
 
 def find(home: Path) -> DevServer | None:

@@ -13,7 +13,6 @@ from lead_assets.domain.errors import InvalidInput
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 1.0
-_PROGRAM = "from lead_assets.cli import main; main()"
 
 
 def start_page(port: int, dagster_url: str) -> str | None:
@@ -28,8 +27,10 @@ def start_page(port: int, dagster_url: str) -> str | None:
             f"The page is not served here. {error} The option is --page-port.", style="yellow", soft_wrap=True
         )
         return None
-    arguments = [sys.executable, "-c", _PROGRAM, "api", "--port", str(port), "--beside", str(os.getpid())]
-    subprocess.Popen(arguments, env={**os.environ, "DAGSTER_URL": dagster_url}, stdin=subprocess.DEVNULL)  # noqa: S603
+    arguments = [sys.executable, "-m", "lead_assets.program", "api", "--port", str(port), "--beside", str(os.getpid())]
+    # In a process group of its own: Ctrl-C is `dev`'s to answer, and this process ends with it.
+    environment = {**os.environ, "DAGSTER_URL": dagster_url}
+    subprocess.Popen(arguments, env=environment, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
     return f"http://{HOST}:{port}"
 
 

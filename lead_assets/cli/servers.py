@@ -49,8 +49,7 @@ def bring_up() -> None:
         )
     database = Database(environment.database_url)
     try:
-        with database.connect():
-            pass  # a server that does not answer is told in a sentence here, not by a migration's traceback
+        database.check_session()  # what is wrong is told in a sentence here, not by a migration's traceback
         before, after = migrate.upgrade(database.engine)
         if before != after:
             console.print(f"Schema of PostgreSQL: {before or 'none'} → {after}.")

@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from lead_assets.api.tokens import hash_token, new_token
+from lead_assets.cli import dev_server
 from lead_assets.cli.page_beside import end_with
 from lead_assets.cli.ports import require_free_port
 from lead_assets.cli.state import console, echo_json, errors, json_option, opened_database
@@ -54,8 +55,10 @@ def api(host: str, port: int, beside: int | None) -> None:
     logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
     if beside is not None:
         end_with(beside)
+    environment = Environment.read()
+    dev_server.use(environment.home)
     uvicorn.run(
-        build_site(Environment.read(), beyond_loopback=beyond),
+        build_site(environment, beyond_loopback=beyond),
         host=host,
         port=port,
         log_level="info" if beside is None else "warning",

@@ -4,6 +4,7 @@ import socket
 
 import click
 
+from lead_assets.cli import dev_server
 from lead_assets.cli.state import console, set_variables
 from lead_assets.config.environment import Environment
 from lead_assets.defs.celery import DEFAULT_QUEUE, STAGES, worker_app
@@ -33,6 +34,7 @@ def worker(queues: tuple[str, ...], concurrency: int, name: str | None) -> None:
             "and where `lead-assets dev` runs."
         )
     set_variables(environment)
+    dev_server.use(environment.home)
     listens = list(queues or STAGES)
     if not queues:
         listens.append(DEFAULT_QUEUE)

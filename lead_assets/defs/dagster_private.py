@@ -8,15 +8,18 @@
 A test pins Dagster's minor version and uses each name, so that an upgrade that moves one of them is noticed.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import click
 import dagster as dg
 from dagster import _cli
 from dagster._cli import dev
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -25,6 +28,7 @@ from dagster._serdes import ConfigurableClassData
 from lead_assets.defs.partitions import LOCATION, REPOSITORY
 
 __all__ = [
+    "CapturedLogContext",
     "ConfigurableClassData",
     "DagsterSqliteStorage",
     "LocalArtifactStorage",
@@ -56,15 +60,36 @@ def execute_as_location(
 
 
 def run_dagster_command(change: Callable[[list[str]], list[str]]) -> None:
-    """Run Dagster's command line; each process that `dagster dev` starts is started as ``change`` says."""
+    """Run Dagster's command line; each process that Dagster starts is started as ``change`` says.
+
+    They get process groups of their own: Ctrl-C in a terminal is for `dagster dev`, which then ends them in order.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted before it could.
+    """
     name = "open_ipc_subprocess"
     start = getattr(dev, name)
+    started: list[Any] = []
 
     def start_changed(parts: list[str], **options: Any) -> Any:
-        return start(change(parts), **options)
+        started.append(start(change(parts), process_group=0, **options))
+        return started[-1]
 
-    setattr(dev, name, start_changed)
-    _cli.main()
+    for module in [each for each in sys.modules if each.startswith("dagster")]:
+        if vars(sys.modules[module]).get(name) is start:
+            setattr(sys.modules[module], name, start_changed)
+    try:
+        # Click's own end of a command would say "Aborted!", and nothing else.
+        _cli.cli.main(standalone_mode=False, auto_envvar_prefix=_cli.ENV_PREFIX)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    finally:
+        for process in started:  # what Dagster had not come to end, or leaves to end by itself later
+            if process.poll() is None:
+                process.terminate()
 
 
 def serve_web_server(wrap: Callable[[Any], Any]) -> None:

@@ -5,9 +5,10 @@ The guard stands within its process, so that there is no other port behind which
 Dagster starts its web server in another way, this refuses to start instead of starting it without the guard.
 """
 
+import signal
 import sys
 
-from lead_assets.defs.dagster_private import run_dagster_command
+from lead_assets.interruption import INTERRUPTED, SENTENCE, ends_in_one_sentence
 
 WEB_SERVER = ["-m", "dagster_webserver"]
 GUARDED = ["-m", "lead_assets.defs.guarded_webserver"]
@@ -27,9 +28,18 @@ def guarded(command: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run Dagster's command line with the guard in place."""
+    """Run Dagster's command line with the guard in place; Ctrl-C ends it in order, or with one sentence."""
     sys.argv[0] = "dagster"
-    run_dagster_command(guarded)
+    with ends_in_one_sentence():
+        from lead_assets.defs.dagster_private import run_dagster_command
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+        # A terminal that closes tells this process only: it ends the others.
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGINT))
+    try:
+        run_dagster_command(guarded)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{SENTENCE}\n")
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,16 @@ Dagster's own commands work on the same state as ours, without exports, and load
 started yet.
 """
 
+import contextlib
+import signal
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 
 from lead_assets.config.environment import Environment
 from lead_assets.defs.dagster_private import (
+    CapturedLogContext,
     ConfigurableClassData,
     DagsterSqliteStorage,
     LocalArtifactStorage,
@@ -89,3 +93,14 @@ class ComputeLogs(LocalComputeLogManager):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "ComputeLogs":
         """The folder that the environment names."""
         return cls(_folder(), inst_data=inst_data)
+
+    @contextlib.contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext]:
+        """What a step prints. The processes that follow its files are not told of Ctrl-C: they end with the step."""
+        with contextlib.ExitStack() as stack:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                context = stack.enter_context(super().capture_logs(log_key))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield context

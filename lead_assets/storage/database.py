@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -88,10 +89,11 @@ class Database:
         """Make sure that the server answers, is recent enough, and has the schema of this version.
 
         Raises:
-            DatabaseUnavailable: it does not answer, or is too old.
+            DatabaseUnavailable: it does not answer, is too old, or a pooler stands before it.
             SchemaOutOfDate: ``lead-assets up`` has to migrate first.
         """
         with self.connect() as connection:
+            self._require_session(connection)
             version = int(connection.scalar(sa.text("SHOW server_version_num")) or 0) // 10_000
             if version < MIN_SERVER_VERSION:
                 raise DatabaseUnavailable(
@@ -102,6 +104,28 @@ class Database:
             raise SchemaOutOfDate(
                 f"The schema in PostgreSQL at {self.address} is at revision {found or 'none'}, but this version needs "
                 f"{wanted}; run `lead-assets up`."
+            )
+
+    def check_session(self) -> None:
+        """Make sure that the server answers, and that it is the server itself.
+
+        Raises:
+            DatabaseUnavailable: it does not answer, or a pooler stands before it.
+        """
+        with self.connect() as connection:
+            self._require_session(connection)
+
+    def _require_session(self, connection: sa.Connection) -> None:
+        """Locks and settings belong to a session, which a pooler such as PgBouncer hands from one client to the next.
+
+        It is known by the process id that it gives its clients, which is not that of the server's process.
+        """
+        own: Any = connection.connection.dbapi_connection
+        if connection.scalar(sa.text("SELECT pg_backend_pid()")) != own.info.backend_pid:
+            raise DatabaseUnavailable(
+                f"PostgreSQL at {self.address} is behind a connection pooler such as PgBouncer, which does not keep a "
+                "session: the locks of runs, and where Dagster's tables are, would get lost. Set DATABASE_URL to the "
+                "server itself."
             )
 
     @contextmanager

@@ -101,7 +101,7 @@ def test_our_pages_are_in_no_frame_of_another(client: TestClient) -> None:
 def test_dagsters_command_starts_its_web_server_through_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(dagster_private.dev, "open_ipc_subprocess", lambda parts, **_: started.append(parts))
-    monkeypatch.setattr(dagster_private._cli, "main", lambda: None)
+    monkeypatch.setattr(dagster_private._cli.cli, "main", lambda **_: None)
 
     guarded_dev.main()
     dagster_private.dev.open_ipc_subprocess([sys.executable, "-m", "dagster_webserver", "--port", "1"])
