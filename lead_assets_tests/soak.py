@@ -38,7 +38,7 @@ from lead_assets.inbox.statuses import set_status
 from lead_assets.pipeline.connect import open_reddit_for_sweep
 from lead_assets.pipeline.sweep import sweep
 from lead_assets.search.typesense import SearchIndex
-from lead_assets_tests.conftest import FIGURES, World, _create_database, _draw_nothing, post, write_archive
+from lead_assets_tests.conftest import FIGURES, World, _create_database, _draw_nothing, _make_fast, post, write_archive
 from lead_assets_tests.crashing import Edges, run_watched
 from lead_assets_tests.played import CONTEXTS, PlayedClock, PlayedRunSettings
 from lead_assets_tests.stand_ins.openai_server import StandIn
@@ -325,7 +325,15 @@ def run_in_dagster(place: Place, campaign_id: str, context: Callable[[], Any]) -
         raise LeadAssetsError("the run failed")
 
 
-def soak(servers: embedded.Servers, folder: Path, *, campaigns: int, days: int, seed: int) -> Figures:
+def soak(
+    servers: embedded.Servers,
+    folder: Path,
+    *,
+    campaigns: int,
+    days: int,
+    seed: int,
+    on_day: Callable[[str], object] = lambda _: None,
+) -> Figures:
     """Live through it, on servers that are there; raises where anything is not as it must be."""
     began = time.monotonic()
     chance = random.Random(seed)
@@ -347,6 +355,7 @@ def soak(servers: embedded.Servers, folder: Path, *, campaigns: int, days: int, 
             # The last day is a good one: what failed before must be made up for by then.
             outage = chance.choice(OUTAGES) if day % 3 == 2 and day != days else None
             life.live_through_a_day(outage)
+            on_day(f"day {day}: {len(life.reddit.posts)} posts, {figures.failed_runs} failed runs, outage: {outage}")
             if day % 7 == 0 or day == days:
                 life.sweep()
             if day % max(1, days // 3) == 0:
@@ -392,7 +401,10 @@ def main() -> None:
         patch.setenv("LEAD_ASSETS_HOME", str(home))
         patch.setenv("LEAD_ASSETS_CAMPAIGNS", str(place / "campaigns"))
         try:
-            figures = soak(embedded.up(home), place, campaigns=options.campaigns, days=options.days, seed=options.seed)
+            servers = embedded.up(home)
+            _make_fast(servers.database_url)
+            given = {"campaigns": options.campaigns, "days": options.days, "seed": options.seed}
+            figures = soak(servers, place, **given, on_day=partial(print, flush=True))
         finally:
             embedded.down(home)
     for name, value in figures.rows().items():

@@ -3,6 +3,8 @@
 The client's own timeout is for each read, so that a server which sends a byte a second could hold a run for ever.
 """
 
+import functools
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -71,6 +73,12 @@ def limited(seconds: float, stopping: threading.Event, most_bytes: int) -> Itera
     yield
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted, read once for the process: that takes longer than all else of a client."""
+    return httpx2.create_ssl_context()
+
+
 def client_of(address: Address, timeout_seconds: float) -> openai.OpenAI:
     """A client of the endpoint at ``address``; its requests must be made within ``limited``."""
 
@@ -85,7 +93,9 @@ def client_of(address: Address, timeout_seconds: float) -> openai.OpenAI:
         max_retries=0,
         timeout=timeout_seconds,
         default_headers={"Accept-Encoding": "identity"},
-        http_client=openai.DefaultHttpxClient(event_hooks={"request": [stay_here], "response": [_bound_size]}),
+        http_client=openai.DefaultHttpxClient(
+            verify=_trusted(), event_hooks={"request": [stay_here], "response": [_bound_size]}
+        ),
     )
     if not address.is_of_openai_s_account:
         # The client takes them from OPENAI_ORG_ID and OPENAI_PROJECT_ID, and would tell them to anybody.
