@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy.event import listen
 
+from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.step import Step, run_step
 from lead_assets_tests.steps import STEPS, Coordinates, Place, opened_place
 
@@ -79,12 +80,20 @@ def watch(place: Place, edges: Edges) -> None:
         setattr(index, name, edges.around(f"Typesense {name}", getattr(index, name)))
 
 
-def run_watched(place: Place, edges: Edges, run_id: str, steps: Sequence[Step] = STEPS, **of_context: Any) -> None:
+def run_watched(
+    place: Place,
+    edges: Edges,
+    run_id: str,
+    steps: Sequence[Step] = STEPS,
+    make_context: Callable[[], RunContext] | None = None,
+    **of_context: Any,
+) -> None:
     """Run steps, and let ``edges`` see what they write."""
     watch(place, edges)
+    context = make_context() if make_context else place.context(**of_context)
     for step in steps:
         edges.step = step.name
-        run_step(step, place.context(**of_context), place.stores, run_id)
+        run_step(step, context, place.stores, run_id)
 
 
 def _child(coordinates: Coordinates, kill_at: int, of_context: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from lead_assets import servers as embedded
 from lead_assets.config.environment import Environment
+from lead_assets.domain.accounting import accounts
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.settings import Layer, resolve
 from lead_assets.pipeline import announce, crawl, embed, extract, index, leads, rank
@@ -25,6 +26,7 @@ from lead_assets.pipeline.step import Step, StepReport, Stores, run_step
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.database import Database
 from lead_assets.storage.schema import SCHEMA, metadata
+from lead_assets.storage.statistics import read_last_counts
 from lead_assets_tests.conftest import DAY, post
 
 STEPS: tuple[Step, ...] = (
@@ -117,6 +119,12 @@ class Place:
     def value(self, query: str, **parameters: Any) -> Any:
         with self.database.connect() as connection:
             return connection.scalar(sa.text(query), parameters)
+
+    def unaccounted(self, campaign_id: str) -> int:
+        """Records of the last crawl whose end is not known."""
+        with self.database.connect() as connection:
+            counts = read_last_counts(connection, campaign_id, crawl.STEP.name)
+        return accounts(counts).missing if counts else 0
 
     def state(self, *campaign_ids: str, but: Collection[str] = ()) -> State:
         """What the stores hold, without the columns ``but``; of Typesense the ids and hashes of the campaigns named."""

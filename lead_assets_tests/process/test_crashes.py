@@ -63,6 +63,7 @@ def _crash_once(reference: Reference, kill_at: int, servers: embedded.Servers, f
         place.run(place.context(archive=reference.archive))
 
         assert differences(place.state("crm"), reference.state) == {}, where
+        assert place.unaccounted("crm") == 0, where
     again = paid_for(reference.model) - reference.paid
     assert sum(again.values()) <= most_under_way(reference.edges[kill_at]), where
     assert set(paid_for(reference.model)) == set(reference.paid), where
