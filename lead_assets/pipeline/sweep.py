@@ -8,12 +8,11 @@ again.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lead_assets.domain.removal import author_left
 from lead_assets.pipeline.index import repair
 from lead_assets.search.typesense import SearchIndex
-from lead_assets.sources.reddit.client import RedditClient
-from lead_assets.sources.reddit.things import IDS_PER_REQUEST, fetch
 from lead_assets.storage.database import Database
 from lead_assets.storage.deletions import (
     campaigns_with_deleted,
@@ -24,6 +23,9 @@ from lead_assets.storage.deletions import (
     stored_documents,
 )
 from lead_assets.storage.rejection_csv import logged_ids, remove_rejections
+
+if TYPE_CHECKING:
+    from lead_assets.sources.reddit.client import RedditClient
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Swept:
 def sweep(
     database: Database,
     index: SearchIndex,
-    client: RedditClient,
+    client: "RedditClient",
     rejection_logs: Path,
     on_progress: Callable[[str], object] = lambda _: None,
 ) -> Swept:
@@ -67,8 +69,10 @@ def sweep(
     return swept
 
 
-def _find_gone(database: Database, client: RedditClient, swept: Swept, on_progress: Callable[[str], object]) -> None:
+def _find_gone(database: Database, client: "RedditClient", swept: Swept, on_progress: Callable[[str], object]) -> None:
     """Put what is gone on the list, a request at a time, so that nothing is asked twice for nothing."""
+    from lead_assets.sources.reddit.things import IDS_PER_REQUEST, fetch  # and the client, which only this asks
+
     with database.connect() as connection:
         stored = list(stored_documents(connection))
         listed = read_deleted(connection, [reddit_id for reddit_id, _ in stored])
