@@ -25,13 +25,13 @@ demo: setup  ## Find leads in the sample corpus, from nothing to a table of lead
 	$(BIN)/lead-assets demo
 
 test: setup  ## Run the tests, on real servers
-	$(BIN)/pytest -n 2 --dist worksteal --durations=25
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25
 
 test-unit: setup  ## Run the tests that need no server
-	$(BIN)/pytest -n 2 --dist worksteal -m unit -p no:schemathesis
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m unit -p no:schemathesis
 
 test-thorough: setup  ## Run the tests of any values with many more of them, chosen anew (about 20 minutes)
-	$(BIN)/pytest -n 2 --dist worksteal -m hypothesis --hypothesis-profile thorough
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m hypothesis --hypothesis-profile thorough
 
 test-crash: setup  ## Kill a run at every edge of every transaction, and look what the next one makes of it
 	LEAD_ASSETS_TEST_SEEDS=all $(BIN)/pytest lead_assets_tests/process/test_crashes.py

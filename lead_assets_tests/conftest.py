@@ -39,6 +39,7 @@ SHARED = Path(os.environ.get("LEAD_ASSETS_SHARED") or PROJECT.parent / "shared")
 """Real data, which is not part of the project: tests that need it are skipped where it is not there."""
 KINDS = {"unit": "unit", "stand_ins": "unit", "graph": "graph", "process": "process"}
 """The mark of the tests in each folder."""
+LONGEST_FIRST = ("process", "graph", "unit")
 FIGURES = {name: getattr(charts, name) for name in ("funnel_figure", "score_figure")}
 """What draws pictures."""
 
@@ -78,9 +79,10 @@ def kind(path: Path) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its folder."""
+    """Mark each test by its folder, and put those first that take long, so that all workers end at the same time."""
     for item in items:
         item.add_marker(kind(item.path))
+    items.sort(key=lambda item: LONGEST_FIRST.index(kind(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)

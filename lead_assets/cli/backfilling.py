@@ -2,15 +2,20 @@
 
 import shlex
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
 
-from lead_assets.cli.backfill_display import counts, picture
 from lead_assets.cli.completion import campaign_ids
 from lead_assets.cli.progress import STAGES
 from lead_assets.cli.run_options import run_options
@@ -23,9 +28,9 @@ from lead_assets.dagster_client.operations import daemons_healthy, failure_of
 from lead_assets.dagster_client.service import DagsterService
 from lead_assets.defs.jobs import BACKFILL_JOB
 from lead_assets.defs.resources import RunSettings
-from lead_assets.domain.backfill import CONTENT_TAG, IN_FLIGHT, REQUEST_TAG, Plan, content_digest, digest, make_plan
+from lead_assets.domain.backfill import CONTENT_TAG, IN_FLIGHT, REQUEST_TAG, Plan, State, content_digest, digest
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.errors import CampaignInvalid, DagsterRefused, DagsterUnavailable, InvalidInput, LeadAssetsError
+from lead_assets.domain.errors import CampaignInvalid, DagsterRefused, DagsterUnavailable, InvalidInput, RunFailed
 from lead_assets.interruption import INTERRUPTED
 from lead_assets.pipeline.connect import require_source
 from lead_assets.sources.archive import ArchiveSource
@@ -33,10 +38,9 @@ from lead_assets.sources.archive import ArchiveSource
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
 """For how long a Dagster that does not answer is asked again: longer than a restart takes."""
-
-
-class CampaignsFailed(LeadAssetsError):
-    """Campaigns of a backfill failed, or were cancelled; their reasons have been printed."""
+ORDER: tuple[State, ...] = (*IN_FLIGHT, "done", "failed", "canceled")
+MOST_LINES = 12
+_SPINNER = Spinner("dots")
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,12 @@ def backfill(
         _answer(as_json, _outcome(service, found, reasons) | extra, _sentences(service, found, reasons))
         wrong = [one for one in reasons if not canceled or found.campaigns[one].state != "canceled"]
         if wrong:
-            raise CampaignsFailed(
+            raise RunFailed(
                 f"{len(wrong)} of {len(found.campaigns)} campaigns did not succeed. The same command again runs only "
-                f"what is missing. {backfills.link(service, found.id)}"
+                f"what is missing. {service.backfill_link(found.id)}"
             )
         if found.error:
-            raise CampaignsFailed(f"Dagster ended the backfill: {found.error}")
+            raise RunFailed(f"Dagster ended the backfill: {found.error}")
 
 
 def make_request(campaign_ids: Sequence[str], every: bool, config: Mapping[str, Any]) -> Request:
@@ -169,7 +173,11 @@ def find_missing(service: DagsterService, request: Request) -> Plan:
     for other in backfills.unfinished(service):  # one that has only just been launched has no runs yet
         if same.items() <= other.tags.items():
             in_flight |= {*other.of_state("waiting")}
-    return make_plan(ids, done, in_flight)
+    return Plan(
+        missing=[one for one in ids if one not in done | in_flight],
+        done=[one for one in ids if one in done - in_flight],
+        in_flight=[one for one in ids if one in in_flight],
+    )
 
 
 def left_alone(plan: Plan, request: Request) -> str:
@@ -186,14 +194,14 @@ def _launch(service: DagsterService, request: Request, missing: Sequence[str]) -
         errors.print(waits, style="yellow", soft_wrap=True)
     tags = {REQUEST_TAG: request.digest} if request.digest else {}
     backfill_id = backfills.launch(service, BACKFILL_JOB, missing, request.config, tags)
-    errors.print(f"Backfill {backfill_id}: {backfills.link(service, backfill_id)}", soft_wrap=True)
+    errors.print(f"Backfill {backfill_id}: {service.backfill_link(backfill_id)}", soft_wrap=True)
     return backfill_id
 
 
 def how_to_watch(service: DagsterService, backfill_id: str) -> str:
     """The command and the page that show a backfill."""
     command = f"lead-assets backfill --watch {shlex.quote(backfill_id)}"
-    return f"Watch it with `{command}`, or at {backfills.link(service, backfill_id)}"
+    return f"Watch it with `{command}`, or at {service.backfill_link(backfill_id)}"
 
 
 def watch(service: DagsterService, backfill_id: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Backfill:
@@ -219,14 +227,34 @@ def watch(service: DagsterService, backfill_id: str, *, patience_seconds: float 
             time.sleep(max(POLL_SECONDS, 2 * (time.monotonic() - begun)))
 
 
+def counts(backfill: Backfill) -> str:
+    """How many campaigns are in which state, such as ``Backfill abc: 3 queued, 4 running, 13 done``."""
+    found = Counter(run.state for run in backfill.campaigns.values())
+    states = ", ".join(f"{found[state]} {state}" for state in ORDER if found[state])
+    return f"Backfill {backfill.id}: {states or 'no campaigns yet'}"
+
+
+def picture(backfill: Backfill) -> RenderableType:
+    """The counts, a bar, and the running and failed campaigns."""
+    bar = Table.grid()  # a bar alone does not end its line
+    ended = len(backfill.of_state("done", "failed", "canceled"))
+    bar.add_row(ProgressBar(total=max(1, len(backfill.campaigns)), completed=ended, width=40))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    shown = backfill.of_state("running") + backfill.of_state("failed")
+    for campaign_id in shown[:MOST_LINES]:
+        run = backfill.campaigns[campaign_id]
+        mark = _SPINNER if run.state == "running" else Text("✗", "red")
+        table.add_row(mark, campaign_id, f"{run.seconds or 0:.0f} s", Text(run.step or "", "dim"))
+    if len(shown) > MOST_LINES:
+        table.add_row("", f"and {len(shown) - MOST_LINES} more")
+    return Group(Text(counts(backfill)), bar, table)
+
+
 def _reason(service: DagsterService, ended: Backfill, campaign_id: str) -> str:
     run = ended.campaigns[campaign_id]
     if run.run_id is None:
         return f"Never started{f': {ended.error}' if ended.error else '.'}"
-    try:
-        return "Its run was ended." if run.state == "canceled" else failure_of(service, run.run_id)
-    except (DagsterUnavailable, DagsterRefused) as error:
-        return f"Its run says why, but cannot be read now: {error}"
+    return "Its run was ended." if run.state == "canceled" else failure_of(service, run.run_id)
 
 
 def _outcome(service: DagsterService, found: Backfill, reasons: Mapping[str, str]) -> dict[str, Any]:
@@ -234,7 +262,7 @@ def _outcome(service: DagsterService, found: Backfill, reasons: Mapping[str, str
         one: {"state": run.state, "run_id": run.run_id, "seconds": run.seconds, "error": reasons.get(one)}
         for one, run in found.campaigns.items()
     }
-    link = backfills.link(service, found.id)
+    link = service.backfill_link(found.id)
     return {"backfill": found.id, "link": link, "status": found.status, "campaigns": campaigns}
 
 

@@ -14,7 +14,8 @@ from dagster_postgres.utils import DagsterPostgresException
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from lead_assets.cli.executing import execute_shown, hand_over
+from lead_assets.cli import dev_server
+from lead_assets.cli.executing import execute_shown
 from lead_assets.cli.leads import print_leads
 from lead_assets.cli.marking import print_next
 from lead_assets.cli.progress import STAGES, StageDisplay
@@ -106,7 +107,11 @@ def _execute(
     display: StageDisplay,
 ) -> str:
     """Run the job, in Dagster where it runs and else in this process; returns the run's id."""
-    handed = hand_over(environment, instance, campaign_id, config, display)
+    handed = None
+    if server := dev_server.find(environment.home):
+        from lead_assets.cli.handing_over import hand_over  # and Dagster's client, which a run here does without
+
+        handed = hand_over(server, environment, instance, campaign_id, config, display)
     if handed is not None:
         run_id, succeeded = handed.run_id, handed.is_success
         if handed.status is dg.DagsterRunStatus.CANCELED:

@@ -91,7 +91,8 @@ def find_campaign(folder: Path, campaign_id: str) -> Campaign:
         CampaignUnknown: there is none.
         CampaignInvalid: its file does not validate.
     """
-    return read_campaign(find_path(folder, campaign_id))
+    path = find_path(folder, campaign_id)
+    return _read_anew_if_changed(path).campaign or read_campaign(path)
 
 
 def find_path(folder: Path, campaign_id: str) -> Path:

@@ -87,11 +87,6 @@ class Backfill:
         return [campaign_id for campaign_id, one in self.campaigns.items() if one.state in states]
 
 
-def link(service: DagsterService, backfill_id: str) -> str:
-    """Where a browser shows a backfill."""
-    return f"{service.url}/runs/b/{backfill_id}"
-
-
 def materialized(service: DagsterService, asset: str) -> set[str]:
     """The campaigns whose newest try of ``asset`` has succeeded."""
     answer = service.ask(_ASSET, {"asset": [asset]})["assetNodeOrError"]

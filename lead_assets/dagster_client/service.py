@@ -45,6 +45,10 @@ class DagsterService:
         """Where a browser shows a run."""
         return f"{self.url}/runs/{run_id}"
 
+    def backfill_link(self, backfill_id: str) -> str:
+        """Where a browser shows a backfill."""
+        return f"{self.url}/runs/b/{backfill_id}"
+
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The ``data`` of the answer."""
         try:

@@ -1,6 +1,8 @@
 """The only module that imports private parts of Dagster, because there is no public way to them.
 
 - Storage by environment: the storages that ``dagster.yaml`` names derive from Dagster's own, and those are private.
+- Connections to PostgreSQL: Dagster opens one for each statement, some 400 a run, and each costs the hashing of a
+  password. Only its web server can be told to keep one, and that one is not replaced when PostgreSQL starts again.
 - The guard of the web server: `dagster dev` starts it as a process of its own, and neither has a place for middleware.
 - The origin of a run: the Timeline and a job's Runs tab show only runs that name their code location. Dagster's public
   ways to execute a job in this process cannot say that.
@@ -14,6 +16,7 @@ from typing import Any
 
 import click
 import dagster as dg
+import sqlalchemy as sa
 from dagster import _cli
 from dagster._cli import dev
 from dagster._core.definitions.job_base import InMemoryJob
@@ -24,6 +27,7 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
 
 from lead_assets.defs.partitions import LOCATION, REPOSITORY
 
@@ -34,6 +38,7 @@ __all__ = [
     "LocalArtifactStorage",
     "LocalComputeLogManager",
     "execute_as_location",
+    "keep_connection",
     "run_dagster_command",
     "serve_web_server",
 ]
@@ -57,6 +62,26 @@ def execute_as_location(
         remote_job_origin=location.get_job_origin(job.name),
     )
     return execute_run(InMemoryJob(job), run, instance)
+
+
+def keep_connection(storage: DagsterPostgresStorage) -> None:
+    """Let all of ``storage`` share a connection, which is kept until the instance is disposed of.
+
+    One that PostgreSQL has closed meanwhile is replaced; what is needed at the same time is opened beside it.
+    """
+    engine = sa.create_engine(
+        storage.postgres_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1, pool_pre_ping=True
+    )
+    name = "_engine"
+    for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
+        setattr(part, name, engine)
+    dispose = storage.run_storage.dispose
+
+    def dispose_and_close() -> None:
+        dispose()
+        engine.dispose()
+
+    storage.run_storage.dispose = dispose_and_close
 
 
 def run_dagster_command(change: Callable[[list[str]], list[str]]) -> None:

@@ -18,6 +18,7 @@ from lead_assets.defs.dagster_private import (
     DagsterSqliteStorage,
     LocalArtifactStorage,
     LocalComputeLogManager,
+    keep_connection,
 )
 from lead_assets.domain.errors import DatabaseUnavailable
 from lead_assets.servers.state_folder import make, make_private
@@ -64,7 +65,9 @@ class Storage(DagsterPostgresStorage):
             create_schema(database.engine, DAGSTER_SCHEMA)
         finally:
             database.close()
-        return cls(in_schema(url, DAGSTER_SCHEMA), inst_data=inst_data)
+        storage = cls(in_schema(url, DAGSTER_SCHEMA), inst_data=inst_data)
+        keep_connection(storage)
+        return storage
 
 
 class Artifacts(LocalArtifactStorage):

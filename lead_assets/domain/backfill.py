@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,15 +25,6 @@ class Plan:
     missing: list[str]
     done: list[str]
     in_flight: list[str]
-
-
-def make_plan(campaign_ids: Sequence[str], done: Collection[str], in_flight: Collection[str]) -> Plan:
-    """What to run: neither what is done nor what is on its way."""
-    return Plan(
-        missing=[one for one in campaign_ids if one not in done and one not in in_flight],
-        done=[one for one in campaign_ids if one in done and one not in in_flight],
-        in_flight=[one for one in campaign_ids if one in in_flight],
-    )
 
 
 def content_digest(campaign: Campaign) -> str:

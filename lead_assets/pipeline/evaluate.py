@@ -195,7 +195,7 @@ def _references(golden: Golden, campaign_id: str, frame: pd.DataFrame, index: Se
     """Simple rankings of the same documents, before the ranking's gates; ties in the order of fullnames."""
     plain = searches_of(golden.keywords)
     ids = frame["reddit_id"].tolist()
-    text_match = index.text_match(campaign_id, ids, [" ".join(plain)])[:, 0]
+    text_match = np.array([row[0] for row in index.text_match(campaign_id, ids, [" ".join(plain)])])
     cosine = frame["cosine_similarity"].to_numpy(dtype=float)
     scores = {
         "text match": text_match,

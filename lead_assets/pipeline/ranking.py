@@ -129,7 +129,8 @@ def rank(
         is_ready = indexed & rows.notna()
         ready, places = documents[is_ready].reset_index(drop=True), rows[is_ready].astype(int)
         searches = searches_of(campaign.keywords)
-        matches = index.text_match(campaign.id, ready["reddit_id"].tolist(), searches)
+        found = index.text_match(campaign.id, ready["reddit_id"].tolist(), searches)
+        matches = np.array(found, dtype=float).reshape(len(ready), len(searches))
     with phases.measured("embed_phrases"):
         meaning = meaning_of(
             vectors_of(session, embedder, searches),

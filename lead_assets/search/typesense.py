@@ -12,13 +12,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
 import typesense
-from numpy.typing import NDArray
 from typesense.exceptions import ObjectAlreadyExists, ObjectNotFound, RequestUnauthorized, TypesenseClientError
 from typesense.http_backend import backend_errors
 
 from lead_assets.domain.errors import SearchUnavailable
+from lead_assets.tls import trust_for
 
 ALIAS = "lead_documents"
 MIN_VERSION = (0, 24)
@@ -86,6 +85,7 @@ class SearchIndex:
                     "connection_timeout_seconds": timeout_seconds,
                     "num_retries": 2,
                     "retry_interval_seconds": 0.5,
+                    "verify": trust_for(url),
                 }
             )
         except TypesenseClientError as error:
@@ -216,13 +216,13 @@ class SearchIndex:
             self._client.collections[collection].documents.delete({"filter_by": of_campaign})
 
     @_translated
-    def text_match(self, campaign_id: str, reddit_ids: Sequence[str], keywords: Sequence[str]) -> NDArray[np.float64]:
-        """Typesense's ``text_match`` of each document for each keyword: shape (documents, keywords), 0 for no match.
+    def text_match(self, campaign_id: str, reddit_ids: Sequence[str], keywords: Sequence[str]) -> list[list[float]]:
+        """Typesense's ``text_match`` of each document, a row, for each keyword; 0 for no match.
 
         One search per keyword and 250 documents, several in a request; no typos and no prefixes. A document's value
         does not depend on which other documents share its request.
         """
-        matches = np.zeros((len(reddit_ids), len(keywords)))
+        matches = [[0.0] * len(keywords) for _ in reddit_ids]
         row_of = {reddit_id: row for row, reddit_id in enumerate(reddit_ids)}
         searches = [
             (column, self._search(campaign_id, reddit_ids[start : start + IDS_PER_SEARCH], keyword))
@@ -236,7 +236,7 @@ class SearchIndex:
                 if "hits" not in result:
                     raise SearchUnavailable(f"Typesense at {self.url} failed a search: {result.get('error')}.")
                 for hit in result["hits"]:
-                    matches[row_of[hit["document"]["reddit_id"]], column] = hit["text_match"]
+                    matches[row_of[hit["document"]["reddit_id"]]][column] = float(hit["text_match"])
         return matches
 
     def _search(self, campaign_id: str, reddit_ids: Sequence[str], keyword: str) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The private parts of Dagster that we use: in one module, of the pinned minor version, and each of them at work."""
 
 import ast
+import time
 import uuid
 from importlib.metadata import version
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from lead_assets.defs import instance
 from lead_assets.defs.dagster_private import execute_as_location
@@ -89,3 +91,35 @@ def test_the_instance_is_where_the_environment_says(
     monkeypatch.setenv("DATABASE_URL", database_url)
     with dg.DagsterInstance.get() as opened:
         assert opened.run_storage.__class__.__name__ == "PostgresRunStorage"
+
+
+def test_dagster_keeps_its_connection_and_replaces_one_that_was_closed(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"DAGSTER_HOME": PROJECT, "LEAD_ASSETS_HOME": tmp_path, "DATABASE_URL": database_url}.items():
+        monkeypatch.setenv(name, str(value))
+    watching = sa.create_engine(database_url, isolation_level="AUTOCOMMIT")
+    connected = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with watching.connect() as connection:
+
+        def pids() -> list[int]:
+            return list(connection.scalars(sa.text(connected)))
+
+        with dg.DagsterInstance.get() as opened:
+            opened.add_dynamic_partitions("campaigns", ["crm"])
+            first = pids()
+            assert len(first) == 1
+            for _ in range(3):
+                assert opened.get_dynamic_partitions("campaigns") == ["crm"]
+                assert opened.get_runs_count() == 0
+                assert opened.all_instigator_state() == []
+            assert pids() == first
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": first[0]})
+            assert opened.get_runs_count() == 0
+            assert pids() != first
+        eventually_none = 50
+        while pids() and eventually_none:
+            eventually_none -= 1
+            time.sleep(0.1)
+        assert pids() == []
+    watching.dispose()

@@ -14,8 +14,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from lead_assets.cli import dev_server, executing
-from lead_assets.cli.executing import RunFailed, follow
+from lead_assets.cli import dev_server, handing_over
+from lead_assets.cli.handing_over import RunFailed, follow
 from lead_assets.cli.progress import StageDisplay
 from lead_assets.config.environment import Environment
 from lead_assets.dagster_client.run_tables import read_newest_runs
@@ -86,7 +86,7 @@ def test_a_run_that_dagster_itself_reports_as_failed_says_why(instance: dg.Dagst
 def test_a_run_that_nobody_serves_any_more_is_given_up(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executing, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(handing_over, "SILENCE_SECONDS", 1.0)
     run = instance.create_run_for_job(a_job(leads), tags={"dagster/partition": "crm"})
     with pytest.raises(RunFailed, match="`lead-assets dev` stopped before run"):
         follow(instance, run.run_id, StageDisplay("crm", ["leads"]), lambda: False)

@@ -118,7 +118,7 @@ def test_text_match_does_not_depend_on_which_documents_share_a_request(search_in
     assert search_index.upsert(collection, "crm", rows) == []
     ids = [row["reddit_id"] for row in rows]
 
-    together = search_index.text_match("crm", ids, ["track clients", "crm"])
+    together = np.array(search_index.text_match("crm", ids, ["track clients", "crm"]))
     alone = np.vstack([search_index.text_match("crm", [one], ["track clients", "crm"]) for one in ids[:7]])
 
     assert together.shape == (420, 2)

@@ -44,8 +44,10 @@ def test_importing_and_making_an_embedder_loads_no_model() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_who_draws_nothing_does_not_import_matplotlib() -> None:
-    program = "import sys, lead_assets.definitions; assert not {'matplotlib', 'PIL'} & set(sys.modules)"
+def test_the_definitions_import_no_client_and_nothing_that_draws() -> None:
+    """Each process of Dagster's loads them; what a step uses it imports when it runs."""
+    unused = {"matplotlib", "PIL", "asyncpraw", "aiohttp", "openai", "dagster_graphql", "onnxruntime", "tokenizers"}
+    program = f"import sys, lead_assets.definitions; assert not {unused!r} & set(sys.modules)"
 
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 
@@ -103,6 +105,40 @@ def test_nothing_heavy_is_imported_for_completion(tmp_path: Path, words: str) ->
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
     assert len(done.stdout.splitlines()) > 1
+
+
+HEAVY = {
+    *("dagster", "pandas", "numpy", "matplotlib", "alembic", "onnxruntime", "tokenizers"),
+    *("openai", "asyncpraw", "aiohttp", "fastapi", "jinja2", "apprise", "mcp"),
+}
+"""What only runs, servers and alerts need: half a second each, or more."""
+
+
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("leads crm", set()),
+        ("campaigns list", set()),
+        ("status", set()),
+        ("explain crm t3_a", {"pandas", "numpy"}),  # gates look at frames, also of one document
+    ],
+)
+def test_commands_import_what_they_use(tmp_path: Path, command: str, needed: set[str]) -> None:
+    """All that they import they have imported when they find that there are no servers."""
+    code = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print(*sorted({HEAVY!r} & set(sys.modules))))\n"
+        "from lead_assets.cli import main\n"
+        "main()"
+    )
+    (tmp_path / "crm.yaml").write_text("name: CRM\nproduct: A CRM.\nkeywords: [crm]\n")
+    places = {"LEAD_ASSETS_HOME": str(tmp_path / "home"), "LEAD_ASSETS_CAMPAIGNS": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command.split()], env=os.environ | places, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
+    assert "lead-assets up" in done.stdout + done.stderr or command == "campaigns list"
+    assert set(done.stdout.splitlines()[-1].split()) == needed
 
 
 def test_what_a_terminal_cannot_show_is_written_as_its_code(tmp_path: Path) -> None:

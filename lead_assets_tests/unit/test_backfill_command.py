@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from lead_assets.cli import main
-from lead_assets.cli.backfill_display import picture
-from lead_assets.cli.backfilling import Request, find_missing, left_alone, make_request, watch
+from lead_assets.cli.backfilling import Request, find_missing, left_alone, make_request, picture, watch
 from lead_assets.dagster_client.backfills import Backfill, CampaignRun
 from lead_assets.domain.backfill import Plan, content_digest
 from lead_assets.domain.campaign import Campaign
@@ -147,6 +146,12 @@ def test_a_campaign_is_done_if_its_newest_try_got_through(
     leads = materialized(*(["crm"] if is_materialized else []), failed=("crm",) if is_failed else ())
     service = Answering(newest(crm=last_run), leads, unfinished())
     assert getattr(find_missing(service, request("crm")), where) == ["crm"]
+
+
+def test_what_is_done_or_on_its_way_is_not_run() -> None:
+    service = Answering(newest(d=None, a=None, b="STARTED", c=None), materialized("a", "b", "elsewhere"), unfinished())
+    plan = find_missing(service, request("d", "a", "b", "c"))
+    assert plan == Plan(missing=["d", "c"], done=["a"], in_flight=["b"])
 
 
 def test_with_options_done_is_what_has_succeeded_for_the_same_request_and_the_same_file() -> None:

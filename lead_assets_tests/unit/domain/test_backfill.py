@@ -1,17 +1,12 @@
-"""What is missing, and which requests are the same."""
+"""Which requests are the same."""
 
-from lead_assets.domain.backfill import Plan, content_digest, digest, make_plan
+from lead_assets.domain.backfill import content_digest, digest
 from lead_assets.domain.campaign import Campaign
 
 
 def campaign(**other: object) -> Campaign:
     keys = {"id": "crm", "name": "CRM", "product": "A CRM.", "keywords": ["crm"]}
     return Campaign.model_validate(keys | other)
-
-
-def test_what_is_done_or_on_its_way_is_not_run() -> None:
-    plan = make_plan(["d", "a", "b", "c"], done={"a", "b", "elsewhere"}, in_flight={"b"})
-    assert plan == Plan(missing=["d", "c"], done=["a"], in_flight=["b"])
 
 
 def test_the_same_request_has_the_same_digest_whatever_the_order_of_its_options() -> None:
