@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lead_assets.domain.document import short_url
+from lead_assets.domain.plain_text import printable
 from lead_assets.storage.rejection_csv import safe_cell
 
 Record = Mapping[str, Any]
@@ -49,7 +50,7 @@ def listed_places(row: Record) -> str:
 def write_records(file: IO[str], rows: Sequence[Record], form: str, columns: Sequence[str] = ()) -> None:
     """Write rows as JSON lines, or as CSV that no spreadsheet takes for formulas; ``columns`` where there is no row."""
     if form == "jsonl":
-        file.writelines(json.dumps(row, ensure_ascii=False, default=json_value) + "\n" for row in rows)
+        file.writelines(escaped(json.dumps(row, ensure_ascii=False, default=json_value)) + "\n" for row in rows)
     else:
         writer = csv.DictWriter(file, list(rows[0]) if rows else columns)
         writer.writeheader()
@@ -58,6 +59,13 @@ def write_records(file: IO[str], rows: Sequence[Record], form: str, columns: Seq
 
 def _text(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def escaped(text: str) -> str:
+    """JSON whose controls, directions and lone surrogates are escapes: the same values, and nothing that acts."""
+    if printable(text) == text:
+        return text
+    return "".join(each if printable(each) else json.dumps(each)[1:-1] for each in text)
 
 
 def json_value(value: Any) -> Any:

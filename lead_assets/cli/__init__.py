@@ -126,7 +126,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LeadAssetsError as error:
-            click.echo(f"Error: {printable(str(error))}", err=True)
+            click.echo(f"Error: {error}", err=True)
             ctx.exit(_exit_code(error))
         except KeyboardInterrupt:
             click.echo(SENTENCE, err=True)

@@ -102,19 +102,26 @@ def _record(file: CampaignFile) -> dict[str, object]:
 
 @campaigns.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-def validate(paths: tuple[Path, ...]) -> None:
+@json_option
+def validate(paths: tuple[Path, ...], as_json: bool) -> None:
     """Validate campaign files: the given ones, or all of the folder."""
     chosen = paths or tuple(file.path for file in list_campaigns(Environment.read().campaigns))
-    broken = 0
-    for path in chosen:
-        try:
-            read_campaign(path)
-            console.print(f"{path}: valid", soft_wrap=True, markup=False)
-        except LeadAssetsError as error:
-            broken += 1
-            console.print(str(error), style="red", soft_wrap=True, markup=False)
-    if broken:
+    wrong = {path: _what_is_wrong(path) for path in chosen}
+    if as_json:
+        echo_json([{"path": path, "error": error} for path, error in wrong.items()])
+    else:
+        for path, error in wrong.items():
+            console.print(error or f"{path}: valid", style="red" if error else None, soft_wrap=True)
+    if broken := sum(error is not None for error in wrong.values()):
         raise CampaignInvalid(f"{broken} of {len(chosen)} campaign files are broken. Fix the lines named above.")
+
+
+def _what_is_wrong(path: Path) -> str | None:
+    try:
+        read_campaign(path)
+    except LeadAssetsError as error:
+        return str(error)
+    return None
 
 
 @campaigns.command()
@@ -126,6 +133,7 @@ def validate(paths: tuple[Path, ...]) -> None:
 @click.option("--archive", help="An archive file to search (.ndjson or .zst).")
 @click.option("--schedule", help="When to run by itself: a cron line such as '0 8 * * *'.")
 @click.option("--timezone", default="UTC", show_default=True, help="The clock of --schedule, such as Europe/Berlin.")
+@json_option
 def new(
     campaign_id: str | None,
     product: str | None,
@@ -135,6 +143,7 @@ def new(
     archive: str | None,
     schedule: str | None,
     timezone: str,
+    as_json: bool,
 ) -> None:
     """Write a new campaign file; asks for what is not given."""
     folder = Environment.read().campaigns
@@ -171,6 +180,9 @@ def new(
     except LeadAssetsError:
         path.unlink()
         raise
+    if as_json:
+        echo_json({"id": chosen, "path": path})
+        return
     console.print(f"Wrote {path}. Find leads: lead-assets run {chosen}", soft_wrap=True, markup=False)
     if schedule:
         console.print("It runs by itself under `lead-assets dev`; where that runs already: lead-assets reload")

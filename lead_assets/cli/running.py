@@ -181,7 +181,9 @@ def demo() -> None:
         print_leads(campaign_id, limit=10)
         print_next(campaign_id, limit=3)
     console.print("\nYour own campaign: .venv/bin/lead-assets campaigns new")
-    console.print("\nThe leads as a page: .venv/bin/lead-assets dev, then http://127.0.0.1:8000")
+    console.print(
+        f"\nThe leads as a page: .venv/bin/lead-assets dev, then {Environment.read().page_url}", soft_wrap=True
+    )
     console.print(
         "Read the first with j, open it on Reddit with o, mark it as contacted with c or dismiss it with x; "
         "? shows all keys.",

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import click
@@ -12,7 +13,7 @@ from lead_assets import servers as embedded
 from lead_assets.cli import dev_server
 from lead_assets.cli.page_beside import start_page
 from lead_assets.cli.ports import require_free_port
-from lead_assets.cli.state import console, opened_index, set_variables
+from lead_assets.cli.state import console, echo_json, errors, json_option, opened_index, set_variables
 from lead_assets.config.campaign_files import list_campaigns
 from lead_assets.config.environment import DAGSTER_URL, Environment
 from lead_assets.domain.campaign import Campaign
@@ -22,19 +23,34 @@ from lead_assets.pipeline.run_context import resolve_run
 from lead_assets.pipeline.stale_readings import stale_readings
 from lead_assets.storage import migrate
 from lead_assets.storage.database import Database
+from lead_assets.storage.schema import REVISION
 from lead_assets.storage.statistics import read_campaign_stats
 
 
 @click.command()
-def up() -> None:
+@json_option
+def up(as_json: bool) -> None:
     """Start the embedded servers, and bring schema and index to this version."""
-    bring_up()
+    bring_up(_say_aside if as_json else _say)
     environment = Environment.read()
+    if as_json:
+        echo_json({"home": environment.home, "schema": REVISION})
+        return
     console.print(f"Ready: PostgreSQL and Typesense are up, state is in {environment.home}.")
 
 
-def bring_up() -> None:
+def _say(line: str) -> None:
+    console.print(line, soft_wrap=True)
+
+
+def _say_aside(line: str) -> None:
+    errors.print(line, soft_wrap=True)
+
+
+def bring_up(say: Callable[[str], None] = _say) -> None:
     """Start the servers that the user did not bring, migrate the schema, and move the index to this version's schema.
+
+    ``say`` takes a line about each change.
 
     Raises:
         Unavailable: a server cannot be started or used.
@@ -45,21 +61,21 @@ def bring_up() -> None:
             environment.home,
             postgres=not environment.own_database,
             typesense=not environment.own_typesense,
-            on_progress=console.print,
+            on_progress=say,
         )
     database = Database(environment.database_url)
     try:
         database.check_session()  # what is wrong is told in a sentence here, not by a migration's traceback
         before, after = migrate.upgrade(database.engine)
         if before != after:
-            console.print(f"Schema of PostgreSQL: {before or 'none'} → {after}.")
-        _migrate_index(database)
-        _announce_stale_readings(database, environment)
+            say(f"Schema of PostgreSQL: {before or 'none'} → {after}.")
+        _migrate_index(database, say)
+        _announce_stale_readings(database, environment, say)
     finally:
         database.close()
 
 
-def _migrate_index(database: Database) -> None:
+def _migrate_index(database: Database, say: Callable[[str], object]) -> None:
     """Create the index, or build the new schema's for all campaigns before the alias moves to it."""
     with opened_index() as index:
         if index.current_collection() == index.wanted_collection:
@@ -69,19 +85,18 @@ def _migrate_index(database: Database) -> None:
             for campaign_id in read_campaign_stats(connection):
                 repair(connection, index, collection, campaign_id, lambda _: None)
         index.point_alias(collection)
-    console.print(f"Index of Typesense: {collection}.")
+    say(f"Index of Typesense: {collection}.")
 
 
-def _announce_stale_readings(database: Database, environment: Environment) -> None:
+def _announce_stale_readings(database: Database, environment: Environment, say: Callable[[str], object]) -> None:
     """Say what will be paid for again, before somebody pays for it. Campaigns that cannot be run say so elsewhere."""
     for campaign in _valid_campaigns(environment):
         with contextlib.suppress(InvalidInput), database.connect() as connection:
             stale = stale_readings(connection, resolve_run(environment, campaign.id))
             if stale.count:
-                console.print(
+                say(
                     f"Campaign {campaign.id}: {stale.count} readings are stale, because the instructions, the model "
-                    f"or the product changed. The next runs read them again, for {_money(stale.cost_usd)}.",
-                    soft_wrap=True,
+                    f"or the product changed. The next runs read them again, for {_money(stale.cost_usd)}."
                 )
 
 
@@ -100,11 +115,15 @@ def _money(usd: float | None) -> str:
 
 
 @click.command()
-def down() -> None:
+@json_option
+def down(as_json: bool) -> None:
     """Stop the embedded servers; their data stays."""
     home = Environment.read().home
     dev_server.require_none(home)
     stopped = embedded.down(home)
+    if as_json:
+        echo_json({"home": home, "stopped": stopped})
+        return
     console.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 

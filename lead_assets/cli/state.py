@@ -15,8 +15,9 @@ from lead_assets.cli.completion import campaign_ids
 from lead_assets.config.campaign_files import find_campaign
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
+from lead_assets.domain.plain_text import printable
 from lead_assets.domain.schedule import next_due
-from lead_assets.export import json_value
+from lead_assets.export import escaped, json_value
 from lead_assets.storage.database import Database
 
 if TYPE_CHECKING:
@@ -24,9 +25,17 @@ if TYPE_CHECKING:
 
 CAMPAIGNS_VARIABLE = "LEAD_ASSETS_CAMPAIGNS"
 
-# Without markup: what is printed holds paths and texts that others wrote.
-console = Console(highlight=False, markup=False)
-errors = Console(highlight=False, markup=False, stderr=True)
+
+class PlainConsole(Console):
+    """A console for paths and texts that others wrote: without markup, and without what a terminal would obey."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; texts lose characters that are not to be seen."""
+        super().print(*(printable(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+console = PlainConsole(highlight=False, markup=False)
+errors = PlainConsole(highlight=False, markup=False, stderr=True)
 """For progress and warnings: standard output is the answer's."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 campaign_argument = click.argument("campaign_id", metavar="CAMPAIGN", shell_complete=campaign_ids)
@@ -93,7 +102,7 @@ def next_due_text(campaign: Campaign, now: datetime) -> str:
 
 def echo_json(value: Any) -> None:
     """Print ``value`` as one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=json_value))
+    click.echo(escaped(json.dumps(value, indent=2, ensure_ascii=False, default=json_value)))
 
 
 def cell(text: object, width: int | None = None) -> Text:

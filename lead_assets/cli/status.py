@@ -66,7 +66,11 @@ def _newest_run(run: Mapping[str, Any] | None) -> str:
 
 
 @click.command()
-def env() -> None:
+@json_option
+def env(as_json: bool) -> None:
     """Print the environment for other programs, as shell exports. It holds secrets."""
+    if as_json:
+        echo_json(Environment.read().exports())
+        return
     for name, value in Environment.read().exports().items():
         click.echo(f"export {name}={shlex.quote(value)}")

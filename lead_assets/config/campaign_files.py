@@ -220,6 +220,8 @@ def _refuse_merges_and_repeats(path: Path, node: Node | None) -> None:
 def _sentence(path: Path, error: ValidationError, node: Node | None) -> str:
     first = error.errors()[0]
     location = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
+    if not location:  # a key that is no text, such as one with half of a surrogate pair
+        return f"{path}: a key is not valid text; write keys as docs/campaigns.md names them."
     if location[0] == "settings":
         location = location[:2]  # what follows names the types that were tried
     key = ".".join(str(part) for part in location)

@@ -27,9 +27,15 @@ LeadAssetsError
 └── ExtractionFailed        one document's extraction; recorded, never blocking the others
 """
 
+from lead_assets.domain.plain_text import printable
+
 
 class LeadAssetsError(Exception):
-    """Base of all errors that are told to a person in one sentence."""
+    """Base of all errors that are told to a person in one sentence, in which others may have written."""
+
+    def __str__(self) -> str:
+        """The sentence, without what a terminal would obey."""
+        return printable(super().__str__())
 
 
 class InvalidInput(LeadAssetsError):

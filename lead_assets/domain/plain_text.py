@@ -8,6 +8,7 @@ MOST_ESCAPED = 12
 """Characters of source for one of text: ``&amp;#x200B;`` is the longest entity that Reddit's own editor makes."""
 # Control characters and lone surrogates: PostgreSQL refuses some, terminals obey others, none is text.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _NUMBER_TOO_LONG = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
 """No character has so long a number. ``html.unescape`` raises ValueError at more than 4,300 digits."""
 
@@ -32,6 +33,11 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(each for each in text if each in "\n\t" or unicodedata.category(each) not in ("Cc", "Cf", "Cs"))
+
+
+def without_controls(text: str) -> str:
+    """``text`` without control characters (but tabs and line ends) and lone surrogates."""
+    return _CONTROLS.sub("", text)
 
 
 def clean(text: object, limit: int) -> str:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -35,6 +36,9 @@ FIELDS: tuple[dict[str, Any], ...] = (
     {"name": "body", "type": "string"},
     {"name": "text_hash", "type": "string", "index": False, "optional": True},
 )
+_TEXTS = ("title", "body")
+TEXTS_REVISION = "1"
+"""To be raised when the same texts would be indexed otherwise: an index of other texts is another collection."""
 
 _ERRORS = (TypesenseClientError, *backend_errors("HTTPError"), *backend_errors("InvalidURL"))
 P = ParamSpec("P")
@@ -97,8 +101,8 @@ class SearchIndex:
 
     @property
     def wanted_collection(self) -> str:
-        """The collection's name: the alias and a hash of the schema."""
-        return f"{self.alias}_{hashlib.sha256(json.dumps(FIELDS).encode()).hexdigest()[:8]}"
+        """The collection's name: the alias and a hash of the schema and of how texts are indexed."""
+        return f"{self.alias}_{hashlib.sha256(json.dumps([FIELDS, TEXTS_REVISION]).encode()).hexdigest()[:8]}"
 
     @_translated
     def check(self) -> str:
@@ -185,7 +189,12 @@ class SearchIndex:
         key = _campaign_key(campaign_id)
         for start in range(0, len(rows), IMPORT_BATCH):
             batch: list[dict[str, Any]] = [
-                {"id": f"{campaign_id}:{row['reddit_id']}", "campaign_id": campaign_id, "campaign_key": key, **row}
+                {
+                    "id": f"{campaign_id}:{row['reddit_id']}",
+                    "campaign_id": campaign_id,
+                    "campaign_key": key,
+                    **{name: _as_words(value) if name in _TEXTS else value for name, value in row.items()},
+                }
                 for row in rows[start : start + IMPORT_BATCH]
             ]
             results = self._client.collections[collection].documents.import_(batch, {"action": "upsert"})  # type: ignore[call-overload]
@@ -256,6 +265,19 @@ class SearchIndex:
             "drop_tokens_threshold": 100 * IDS_PER_SEARCH,
             "split_join_tokens": "off",
         }
+
+
+def _as_words(text: str) -> str:
+    """``text`` with spaces for the symbols that Typesense would read as letters: CRM™ is the word CRM, not CRMTM."""
+    if text.isascii():
+        return text
+    return "".join(" " if _is_sign_of_letters(each) else each for each in text)
+
+
+def _is_sign_of_letters(character: str) -> bool:
+    if character.isascii() or unicodedata.category(character) != "So":
+        return False
+    return any(each.isalpha() for each in unicodedata.normalize("NFKD", character))
 
 
 def _filter(campaign_id: str, reddit_ids: Sequence[str]) -> str:

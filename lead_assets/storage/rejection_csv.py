@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lead_assets.domain.errors import RejectionLogFailed
+from lead_assets.domain.plain_text import without_controls
 from lead_assets.files import replacing
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -40,8 +41,10 @@ _START_LOOKED_AT = 50
 def safe_cell(value: object) -> object:
     """``value`` for a CSV cell: text that a spreadsheet would take for a formula gets an apostrophe before it.
 
-    Source: OWASP, CSV Injection.
+    Control characters and lone surrogates are left out. Source of the rest: OWASP, CSV Injection.
     """
+    if isinstance(value, str):
+        value = without_controls(value)
     if isinstance(value, str) and (value.startswith(_FORMULA) or _visible_start(value).startswith(_FORMULA)):
         return "'" + value
     return value

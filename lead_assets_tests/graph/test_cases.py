@@ -1,5 +1,8 @@
 """The shared cases through the whole graph: what is stored, what is a lead, what is told. None of them is copied."""
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,31 +10,63 @@ import pytest
 import yaml
 
 from lead_assets.config.environment import Environment
+from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS
+from lead_assets.models.openai.formats import KNOWN
 from lead_assets.pipeline.explain import explain_document
 from lead_assets.pipeline.run_context import resolve_run
 from lead_assets.storage.candidates import read_candidates
 from lead_assets.storage.leads import read_qualified
 from lead_assets_tests.conftest import SHARED, World, failure, metadata
 from lead_assets_tests.conftest import post as archived_post
+from lead_assets_tests.stand_ins.openai_server import CHAT, StandIn
+from lead_assets_tests.stand_ins.openai_server.answers import shown_document
+from lead_assets_tests.stand_ins.openai_server.faults import Fault
+from lead_assets_tests.unit.services.test_openai_odd_answers import CASES as MODEL_CASES
+from lead_assets_tests.unit.services.test_openai_odd_answers import GOOD, in_parts
+from lead_assets_tests.unit.sources.test_keyword_cases import EXPECTED as KEYWORD_CASES
 
 CASES = SHARED / "cases"
+OPEN = {"COSINE_THRESHOLD": -1, "MIN_FUSED_SCORE_THRESHOLD": 0}
 pytestmark = pytest.mark.skipif(
     not CASES.is_dir(), reason="the cases are neither in $LEAD_ASSETS_SHARED nor beside the project"
 )
+FOLDERS = sorted(path.name for path in CASES.iterdir() if path.is_dir()) if CASES.is_dir() else ["none"]
 
 
 @dataclass(frozen=True)
 class Right:
-    """What is right of a case, by ids without their prefix. ``None``: not looked at."""
+    """What is right of a case, by ids without their prefix.
 
-    stored: set[str] | None = None
+    ``found_by_words`` are matched by Typesense too. ``keywords`` says by which keywords each document matches, and
+    ``changed`` what is other than in the case's campaign. ``says`` makes of the usual answer what the model says.
+    """
+
+    stored: set[str]
     no_leads: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, str] = field(default_factory=dict)
     refused: str = ""
+    found_by_words: set[str] = field(default_factory=set)
+    keywords: dict[str, set[str]] | None = None
+    changed: dict[str, Any] = field(default_factory=dict)
+    says: Callable[[str], str] | None = None
 
 
-RIGHT = {
+def by_keywords(case: str) -> Right:
+    changed, matched = KEYWORD_CASES[case]
+    return Right(set(matched), keywords=matched, changed=changed)
+
+
+def by_model(case: str) -> Right:
+    """Every post of the case is stored, and read with one request."""
+    posts = (CASES / case / "input.ndjson").read_text(encoding="utf-8").splitlines() if CASES.is_dir() else []
+    return Right({json.loads(line)["id"] for line in posts}, says=MODEL_CASES[case])
+
+
+RIGHT: dict[str, Right] = {
+    **{case: by_keywords(case) for case in KEYWORD_CASES},
+    **{case: by_model(case) for case in MODEL_CASES},
+    "22-later-dump-removed": Right({"lr22c"}),
     "04-removed": Right({"r04e"}, counts={"records_deleted": 4}),
     "05-post-kinds": Right(
         {"p05e", "p05g", "p05h"}, {"p05a", "p05f"}, {"records_advertisements": 1, "records_automoderator": 1}
@@ -48,13 +83,15 @@ RIGHT = {
     "09-json-array": Right({"j09a", "j09b", "j09c"}, counts={"records_read": 3}),
     "09b-json-array-oneline": Right({"j09a", "j09b", "j09c"}, counts={"records_read": 3}),
     "09c-listing": Right({"j09a", "j09b", "j09c"}, counts={"records_read": 3}),
-    "09f-html-or-csv": Right(refused="is a Reddit object"),
+    "09f-html-or-csv": Right(set(), refused="is a Reddit object"),
     "10-zst-frames": Right({"j09a", "j09b", "j09c"}),
-    "10b-zst-truncated": Right(refused="ends in the middle"),
-    "10c-empty": Right(refused="is empty"),
+    "10b-zst-truncated": Right(set(), refused="ends in the middle"),
+    "10c-empty": Right(set(), refused="is empty"),
     "11-comments": Right({"cm11a", "cm11c", "cm11e", "cm11f"}, {"cm11d", "cm11e"}),
     "24-odd-lines": Right({"ol2", "ol3", "ol4", "ol5", "ol11"}, counts={"records_malformed": 5}),
-    "25-quoted-parent": Right({"qp1", "qp2", "qp4", "qp5", "qp6", "qp7"}, {"qp1", "qp2", "qp4", "qp5"}),
+    "25-quoted-parent": Right(
+        {"qp1", "qp2", "qp4", "qp5", "qp6", "qp7"}, {"qp1", "qp2", "qp4", "qp5"}, found_by_words={"qp6"}
+    ),
 }
 
 
@@ -70,10 +107,35 @@ def plain(reddit_id: str) -> str:
     return reddit_id.partition("_")[2]
 
 
-@pytest.mark.parametrize("case", RIGHT)
-def test_a_case_comes_out_right(case: str, world: World) -> None:
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], StandIn]]:
+    """Starts a model that answers as a case says."""
+    with ExitStack() as stack:
+
+        def start(case: str) -> StandIn:
+            KNOWN.forget()
+            KNOWN_LIMITS.forget()
+            says = RIGHT[case].says
+            assert says is not None
+
+            def answer(messages: list[dict[str, Any]]) -> str:
+                return says(json.dumps(GOOD | {"evidence": [shown_document(messages).splitlines()[0]]}))
+
+            server = stack.enter_context(StandIn(answer=answer))
+            if case.endswith("parts"):
+                server.fail(CHAT, Fault(change=in_parts, times=None))
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+            return server
+
+        yield start
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_case_comes_out_right(case: str, world: World, model: Callable[[str], StandIn]) -> None:
+    assert case in RIGHT, f"nothing says what is right of {case}"
     right = RIGHT[case]
-    take(world, case)
+    server = model(case) if right.says else None
+    take(world, case, **right.changed, **({"settings": OPEN} if right.says else {}))
 
     if right.refused:
         told = failure(world.run("case", ok=False))
@@ -93,6 +155,20 @@ def test_a_case_comes_out_right(case: str, world: World) -> None:
     assert "&amp;" not in said
     shown = metadata(result, "crawled_documents")
     assert {name: shown[name] for name in right.counts} == right.counts
+    words = world.rows("SELECT reddit_id FROM lead_assets.candidates WHERE lexical > 0")
+    assert {plain(row["reddit_id"]) for row in words} >= right.found_by_words
+    if right.keywords is not None:
+        assert {name: set(found) for name, found in keywords_of(world).items()} == right.keywords
+    if server is not None:
+        read = world.rows("SELECT reddit_id, status, extractor, extraction FROM lead_assets.extractions")
+        assert {(row["status"], row["extractor"]) for row in read} == {("ok", "openai")}
+        assert {plain(row["reddit_id"]) for row in read} == right.stored
+        assert all(row["extraction"]["evidence"] for row in read)
+        assert server.requests[CHAT] == len(right.stored), "one paid request for each"
+
+
+def test_every_case_that_is_known_is_there() -> None:
+    assert set(RIGHT) == set(FOLDERS)
 
 
 ALIVE = {"selftext": "Which CRM do you recommend?", "author": "somebody", "created_utc": 1_780_000_000}

@@ -24,7 +24,7 @@ from lead_assets.cli import main
 from lead_assets.models.openai.embedder import DECODING
 from lead_assets.pipeline.embed import BATCH
 from lead_assets.storage.database import Database
-from lead_assets.storage.schema import metadata
+from lead_assets.storage.schema import REVISION, metadata
 from lead_assets_tests.conftest import PROJECT, post, write_archive
 from lead_assets_tests.stand_ins.arctic_shift_server import ArcticShiftServer
 from lead_assets_tests.stand_ins.openai_server import CHAT, EMBEDDINGS, StandIn
@@ -311,6 +311,11 @@ def test_a_new_campaign_takes_no_other_file_s_place(shell: Shell) -> None:
         "campaigns", "new", "mate", "--product", "Mate.", "--keyword", "mate", "--source", "reddit",
         "--archive", "x.zst", code=2
     ).output  # fmt: skip
+
+
+def test_up_prints_json(shell: Shell) -> None:
+    found = json.loads(shell("up", "--json").stdout)
+    assert (found["home"], found["schema"]) == (shell.environment["LEAD_ASSETS_HOME"], REVISION)
 
 
 def test_reload_says_that_dagster_is_not_there(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 
+from lead_assets.domain.plain_text import printable
+
 MAX_TABLE_ROWS = 50
 
 
@@ -15,6 +17,8 @@ def as_metadata(value: Any) -> Any:
         return table(value)
     if isinstance(value, Path):
         return dg.MetadataValue.path(str(value))
+    if isinstance(value, str):
+        return printable(value)
     return dg.MetadataValue.json(dict(value)) if isinstance(value, Mapping) else value
 
 
@@ -30,7 +34,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
 def _cell(value: Any) -> str | int | float | bool | None:
     if isinstance(value, float):
         return float(f"{value:.4g}")
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
+    return value if value is None or isinstance(value, int | bool) else printable(str(value))
 
 
 def _column_type(rows: Sequence[Mapping[str, Any]], name: str) -> str:

@@ -8,6 +8,7 @@ from types import TracebackType
 
 import httpx
 
+from lead_assets.domain.plain_text import printable
 from lead_assets.retries import RetryPolicy, TryAgain, retry_after_seconds, seconds_until
 from lead_assets.sources.base import SourceCounts
 from lead_assets.tls import trust_of_httpx
@@ -168,7 +169,7 @@ def _read(response: httpx.Response) -> list[Thing]:
         raise TryAgain("the answer is not JSON") from None
     error = answer.get("error") if isinstance(answer, dict) else None
     if error or status != httpx.codes.OK:
-        told = " ".join(str(error or f"HTTP {status}").split())[:200]
+        told = " ".join(printable(str(error or f"HTTP {status}")[:1_000]).split())[:200]
         raise QueryTimedOut(told) if _TIMED_OUT.search(told) else Refused(told)
     things = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(things, list):

@@ -37,7 +37,7 @@ class Fault(Enum):
     NO_DATA = "200 with data: null and no error"
     QUERY_TIMED_OUT = "400 with the documented message"
     SLOW_DOWN = "422 with the message that is seen"
-    MAINTENANCE = "200 with error: Under maintenance"
+    MAINTENANCE = "200 with an error, which is the server's ``maintenance``"
     FORBIDDEN = "403 with HTML"
 
 
@@ -52,7 +52,6 @@ _ANSWERS: Mapping[Fault, tuple[int, object]] = {
     Fault.NO_DATA: (200, {"data": None}),
     Fault.QUERY_TIMED_OUT: (400, {"data": None, "error": "Query timed out"}),
     Fault.SLOW_DOWN: (422, {"data": None, "error": "Timeout. Maybe slow down a bit"}),
-    Fault.MAINTENANCE: (200, {"data": None, "error": "Under maintenance"}),
     Fault.FORBIDDEN: (403, "<html>Forbidden</html>"),
 }
 
@@ -78,6 +77,7 @@ class ArcticShiftServer:
     """A stand-in on 127.0.0.1, as a context manager; fill its lists, then ask it.
 
     ``busy_subreddits`` (case-folded) refuse keywords, ``max_limit`` makes keyword queries time out that ask for more,
+    ``maintenance`` is what it says of that,
     ``inclusive_dates`` makes ``after`` and ``before`` include their second, ``rate_limit`` is what the headers say.
     """
 
@@ -89,6 +89,7 @@ class ArcticShiftServer:
         self.max_limit: int | None = None
         self.inclusive_dates = False
         self.rate_limit: list[tuple[int, float]] = []
+        self.maintenance = "Under maintenance"
         self.requests: list[Request] = []
         self.stopping = threading.Event()
         self._plans: list[_Plan] = []
@@ -212,6 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
             if plan.fault is Fault.TIMEOUT:
                 self.stand_in.stopping.wait()
             self.close_connection = True
+        elif plan.fault is Fault.MAINTENANCE:
+            self._send(200, {"data": None, "error": self.stand_in.maintenance}, {})
         else:
             self._send(*_ANSWERS[plan.fault], _waits(plan))
 

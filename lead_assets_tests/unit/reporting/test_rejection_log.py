@@ -185,7 +185,7 @@ def test_runs_and_campaigns_have_files_of_their_own(tmp_path: Path) -> None:
         '"',
         '""",',
         "comma, semicolon; tab\t.",
-        "ü 漢 🙂 \u202e \u2028 \u0085",
+        "ü 漢 🙂 \u202e \u2028",
         "",
         " spaces ",
         "'",
@@ -199,6 +199,13 @@ def test_any_text_comes_back_from_the_file_as_it_was(title: str, tmp_path: Path)
 
     assert rows[0]["title"] == title
     assert rows[1]["reddit_id"] == "t3_2"
+
+
+def test_control_characters_are_left_out_of_the_file(tmp_path: Path) -> None:
+    with RejectionLog(tmp_path, "shop", "run-1") as log:
+        log.add([rejection(1, title="a\x1b[31m \x00\x85\x9b \ud800b\tc\nd")])
+
+    assert read(log.path)[0]["title"] == "a[31m  b\tc\nd"
 
 
 @pytest.mark.parametrize("title", ["=1+1", '=HYPERLINK("x", "y")', "-2\n+3", "  @SUM(A1:A9)"])
