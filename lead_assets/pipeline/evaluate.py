@@ -122,7 +122,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
     """A polite request to end (SIGTERM) cleans up like Ctrl-C."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt  # not the signal, which is ignored in what a shell runs in the background
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 import aiohttp
@@ -125,9 +126,23 @@ class _Answer:
     headers: Mapping[str, str]
     body: bytes
 
+    @cached_property
+    def content(self) -> Any:
+        """The body, parsed once: pages of Reddit have a megabyte. ValueError or RecursionError where it is not JSON."""
+        return json.loads(self.body)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body can be parsed."""
+        try:
+            _ = self.content
+        except (ValueError, RecursionError):
+            return False
+        return True
+
     async def json(self, **_: Any) -> Any:
         # asyncpraw makes other errors of a 400 that explains itself; to us all of them are one.
-        return {"message": "Bad Request", "error": 400} if self.status == 400 else json.loads(self.body)
+        return {"message": "Bad Request", "error": 400} if self.status == 400 else self.content
 
     async def text(self) -> str:
         return self.body.decode("utf-8", "replace")
@@ -194,7 +209,7 @@ class PacedRequestor(asyncprawcore.Requestor):
         answer = _Answer(response.status, {k: v for k, v in headers.items() if not k.startswith("x-ratelimit")}, body)
         if answer.status in RETRY_STATUSES:
             raise self._refused(answer, f"with status {answer.status}")
-        if answer.status == 200 and not _is_json(answer.body):
+        if answer.status == 200 and not answer.is_json:
             raise self._refused(answer, "with something that is not JSON")
         return answer
 
@@ -206,11 +221,3 @@ class PacedRequestor(asyncprawcore.Requestor):
 
 def _network_failure(error: BaseException) -> str:
     return "not in time" if isinstance(error, TimeoutError) else f"with a broken connection ({type(error).__name__})"
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return True
