@@ -28,7 +28,7 @@ from lead_assets import servers as embedded
 from lead_assets.config.environment import Environment, RedditCredentials
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.settings import resolve
-from lead_assets.pipeline.crawl import Crawl
+from lead_assets.pipeline.crawling import Crawl
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.sources.reddit.client import RedditClient
 from lead_assets.sources.reddit.source import CrawlOptions, RedditSource

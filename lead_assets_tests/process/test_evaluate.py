@@ -66,9 +66,10 @@ class Shell:
         lines = self.index._client.collections[collection].documents.export({"include_fields": "campaign_id"})
         return {json.loads(line)["campaign_id"] for line in lines.splitlines() if line}
 
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """A command in a process of its own."""
-        code = "from lead_assets.cli import main; main()"
+    def start(self, *arguments: object, in_background: bool = False) -> subprocess.Popen[str]:
+        """A command in a process of its own; ``in_background`` as a shell's script starts one: it ignores Ctrl-C."""
+        ignored = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); " if in_background else ""
+        code = f"{ignored}from lead_assets.cli import main; main()"
         return subprocess.Popen(
             [sys.executable, "-c", code, *map(str, arguments)],
             env=os.environ | self.environment,
@@ -200,10 +201,12 @@ def test_nothing_stays_of_an_evaluation_that_fails(shell: Shell) -> None:
     assert not [name for name in shell.campaigns() if name.startswith("evaluation_")]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_nothing_stays_of_an_evaluation_that_is_interrupted(shell: Shell, sent: signal.Signals) -> None:
+@pytest.mark.parametrize(("sent", "in_background"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_nothing_stays_of_an_evaluation_that_is_interrupted(
+    shell: Shell, sent: signal.Signals, in_background: bool
+) -> None:
     many = [post(f"{ASK} Number {number}.", f"{number} is my number. " * 60) for number in range(800)]
-    process = shell.start("evaluate", shell.golden(things=[*many, *LEADS]))
+    process = shell.start("evaluate", shell.golden(things=[*many, *LEADS]), in_background=in_background)
     shell.until_it_has_documents(process)
 
     process.send_signal(sent)
