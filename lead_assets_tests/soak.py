@@ -35,7 +35,7 @@ from lead_assets.domain.notify import Notify
 from lead_assets.inbox.delivery import deliver
 from lead_assets.inbox.senders import Message, Outcome
 from lead_assets.inbox.statuses import set_status
-from lead_assets.pipeline.connect import open_reddit_for_sweep
+from lead_assets.pipeline.connect import open_witness
 from lead_assets.pipeline.sweep import sweep
 from lead_assets.search.typesense import SearchIndex
 from lead_assets_tests.conftest import FIGURES, World, _create_database, _draw_nothing, _make_fast, write_archive

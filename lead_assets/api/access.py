@@ -89,7 +89,7 @@ class Guard:
         names = {name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)}
         if names & TOKEN_PARAMETERS:
             return refused(
-                400, "A token belongs in the header Authorization: an address ends up in logs; revoke this one."
+                400, "A token belongs in the header Authorization: an address ends up in logs. Revoke this one."
             )
         headers = Headers(scope=scope)
         try:
@@ -109,7 +109,7 @@ class Guard:
         if token is None:
             return _stranger(scope)
         if token.kind != WORK and scope["method"] not in SAFE_METHODS and scope["path"] not in (SIGN_IN, "/sign-out"):
-            return refused(403, f"The token {token.name} may only read; this needs one of the kind work.")
+            return refused(403, f"The token {token.name} may only read. This needs one of the kind work.")
         return Identity(token.name, token.kind == WORK)
 
 
@@ -146,7 +146,7 @@ def _from_another_page(scope: Scope, headers: Headers) -> Response | None:
 
 def _from_elsewhere(scope: Scope, headers: Headers, beyond_loopback: bool) -> Response | None:
     if beyond_loopback:
-        return refused(401, "There is no token yet, and other machines reach this; run `lead-assets tokens new NAME`.")
+        return refused(401, "There is no token yet, and other machines reach this. Run `lead-assets tokens new NAME`.")
     hosts = headers.getlist("host")
     if len(hosts) != 1 or not is_loopback(hostname(hosts[0])):
         return refused(403, "Without a token only this machine may ask, as 127.0.0.1 or localhost.")

@@ -45,7 +45,7 @@ class RunInFlight(LeadAssetsError):
 
     def __init__(self, campaign_id: str, run_id: str, url: str) -> None:
         """``run_id`` is the run that has to end first."""
-        super().__init__(f"Run {run_id} of campaign {campaign_id} has not ended; a second one has to wait for it.")
+        super().__init__(f"Run {run_id} of campaign {campaign_id} has not ended. A second one has to wait for it.")
         self.run_id = run_id
         self.url = url
 
@@ -78,10 +78,10 @@ def status_and_sentence(error: Exception, campaigns: Path | None = None) -> tupl
         return 404, str(error)
     if isinstance(error, ProgrammingError):
         _log.error("PostgreSQL did not take a query: %s", error)
-        return 503, "PostgreSQL has not the tables that this version needs; run `lead-assets up`."
+        return 503, "PostgreSQL has not the tables that this version needs. Run `lead-assets up`."
     if not isinstance(error, LeadAssetsError):
         _log.warning("PostgreSQL did not answer: %s", error)
-        return 503, "PostgreSQL stopped answering, or has no connection left; ask again."
+        return 503, "PostgreSQL stopped answering, or has no connection left. Ask again."
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
     return status, clean(without_folder(str(error), campaigns))
 
@@ -102,7 +102,7 @@ def install(app: FastAPI, campaigns: Path) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_the_framework)
     # The server logs the traceback once this is answered.
-    app.add_exception_handler(Exception, lambda _, __: refused(500, "Something went wrong here; the log says what."))
+    app.add_exception_handler(Exception, lambda _, __: refused(500, "Something went wrong here. The log says what."))
 
 
 def _invalid(_: Request, error: Exception) -> Response:

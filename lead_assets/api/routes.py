@@ -74,7 +74,7 @@ _PROBLEMS = {
     404: "There is none of this id.",
     413: "The body is too large.",
     422: "A value is wrong, or the campaign's file is.",
-    503: "PostgreSQL or Dagster does not answer; ask again after Retry-After seconds.",
+    503: "PostgreSQL or Dagster does not answer. Ask again after Retry-After seconds.",
 }
 
 

@@ -54,7 +54,7 @@ class RunStarter:
         """
         lock = self._locks[campaign_id]
         if not lock.acquire(timeout=PATIENCE_SECONDS):
-            raise CampaignBusy(f"Other requests have kept starting a run of {campaign_id} for long; ask again later.")
+            raise CampaignBusy(f"Other requests have kept starting a run of {campaign_id} for long. Ask again later.")
         try:
             with self._database.starting(campaign_id):
                 if (running := run_in_flight(self._dagster, campaign_id)) is not None:

@@ -142,7 +142,7 @@ class _Commands(click.Group):
             sys.stdout = None
             ctx.exit(FAILED)
         except OSError as error:
-            click.echo(f"Error: {error.strerror or error}; the output could not be written.", err=True)
+            click.echo(f"Error: {error.strerror or error}. The output could not be written.", err=True)
             sys.stdout = None
             ctx.exit(FAILED)
 

@@ -63,7 +63,7 @@ class Request:
 @click.option("--again", is_flag=True, help="Run also what is done already.")
 @click.option("--no-wait", is_flag=True, help="Start it, say how to watch it, and return.")
 @click.option("--watch", "watched", metavar="ID", help="Watch a backfill that was started before, here or in the UI.")
-@click.option("--cancel", "canceled", metavar="ID", help="End a backfill and its runs; what was committed stays.")
+@click.option("--cancel", "canceled", metavar="ID", help="End a backfill and its runs. What was committed stays.")
 @json_option
 def backfill(
     campaign_ids: tuple[str, ...],
@@ -127,7 +127,7 @@ def make_request(campaign_ids: Sequence[str], every: bool, config: Mapping[str, 
     archive: list[int] = []  # another file under the same name is another request
     if path := config.get("archive_path"):
         if config.get("source") != "archive":  # a run of another source would ignore it
-            raise InvalidInput("--path is the file of source archive; give --source archive with it.")
+            raise InvalidInput("--path is the file of source archive. Give --source archive with it.")
         ArchiveSource(Path(path))
         archive = [(found := Path(path).stat()).st_size, found.st_mtime_ns]
     folder = Environment.read().campaigns
@@ -145,7 +145,7 @@ def make_request(campaign_ids: Sequence[str], every: bool, config: Mapping[str, 
                 raise
             left_out[campaign_id] = str(error)
     if not chosen:
-        nothing = f"There is no campaign in {folder}; add one with `lead-assets campaigns new`."
+        nothing = f"There is no campaign in {folder}. Add one with `lead-assets campaigns new`."
         raise CampaignInvalid(next(iter(left_out.values()), nothing))
     for sentence in left_out.values():
         errors.print(f"Left out: {sentence}", style="yellow", soft_wrap=True)

@@ -155,9 +155,9 @@ def new(
         )
     for there in (path, path.with_suffix(".yml")):
         if there.exists():
-            raise InvalidInput(f"{there} exists already; choose another id, or edit it.")
+            raise InvalidInput(f"{there} exists already. Choose another id, or edit it.")
     if archive and source not in (None, "archive"):
-        raise InvalidInput(f"--archive is the file of source archive, not of {source}; leave one of the two out.")
+        raise InvalidInput(f"--archive is the file of source archive, not of {source}. Leave one of the two out.")
     what = product or click.prompt("What do you sell, in a sentence")
     words = list(keywords) or _asked_list("Keywords, separated by commas")
     origin = source or ("archive" if archive else _asked_source())

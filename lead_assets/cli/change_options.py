@@ -53,7 +53,7 @@ def _changes(
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or not value.strip():
-            raise InvalidInput(f"--set {assignment!r} has no value; write --set NAME=VALUE.")
+            raise InvalidInput(f"--set {assignment!r} has no value. Write --set NAME=VALUE.")
         settings[name.strip()] = _plain_value(value.strip())
     if not (settings or keywords or subreddits or authors):
         raise InvalidInput(

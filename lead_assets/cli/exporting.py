@@ -51,4 +51,4 @@ def _write(path: Path, rows: Sequence[Record], form: str, columns: Sequence[str]
         with replacing(path) as file:
             write_records(file, rows, form, columns)
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be written ({error.strerror}); choose another folder with --to.") from error
+        raise InvalidInput(f"{path} cannot be written ({error.strerror}). Choose another folder with --to.") from error

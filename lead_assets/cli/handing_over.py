@@ -64,7 +64,7 @@ def hand_over(
                 run = follow(instance, run_id, display, lambda: dev_server.find(environment.home) is not None)
             except KeyboardInterrupt:
                 _end(service, instance, run_id)
-                raise RunInterrupted("Interrupted; what was committed stays. Run again to continue.") from None
+                raise RunInterrupted("Interrupted. What was committed stays. Run again to continue.") from None
             live.refresh()
     print_warnings(display)
     return run

@@ -73,13 +73,13 @@ def print_leads(campaign_id: str, limit: int) -> None:
 def _print_leads_table(campaign_id: str, rows: Sequence[Record], now: datetime, *, stored: int) -> None:
     if not rows and stored:
         console.print(
-            f"None of the {stored} leads of {campaign_id} match these options; `lead-assets leads {campaign_id}` "
+            f"None of the {stored} leads of {campaign_id} match these options. `lead-assets leads {campaign_id}` "
             "shows all of them.",
             soft_wrap=True,
         )
         return
     if not rows:
-        console.print(f"No leads yet for {campaign_id}; `lead-assets run {campaign_id}` looks for some.")
+        console.print(f"No leads yet for {campaign_id}. `lead-assets run {campaign_id}` looks for some.")
         return
     table = Table(title=f"Leads of {campaign_id}", title_justify="left", show_lines=True)
     table.add_column("score", justify="right", no_wrap=True)

@@ -33,7 +33,7 @@ def preview_command(campaign_id: str, changes: Changes, as_json: bool) -> None:
         f"{found.leads_now} leads now, {found.leads_then} then: {len(found.gone)} go, {len(found.come)} come."
     )
     if found.unread:
-        console.print(f"{found.unread} documents more would be read; the next run says which of them are leads.")
+        console.print(f"{found.unread} documents more would be read. The next run says which of them are leads.")
     for title, rows in (("These would go", found.gone), ("These would come", found.come)):
         if rows:
             _print(title, rows)

@@ -52,7 +52,7 @@ def assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise InvalidInput(f"--set {assignment!r} has no value; write --set NAME=VALUE.")
+            raise InvalidInput(f"--set {assignment!r} has no value. Write --set NAME=VALUE.")
         values[name.strip()] = value.strip()
     return values
 

@@ -115,12 +115,12 @@ def _execute(
     if handed is not None:
         run_id, succeeded = handed.run_id, handed.is_success
         if handed.status is dg.DagsterRunStatus.CANCELED:
-            raise RunFailed(f"The run was ended in Dagster; what was committed stays. (run {run_id})")
+            raise RunFailed(f"The run was ended in Dagster. What was committed stays. (run {run_id})")
     else:
         run_id = str(uuid.uuid4())
         succeeded = execute_shown(defs.resolve_job_def(JOB), instance, campaign_id, config, display, run_id)
         if display.interrupted:
-            raise RunInterrupted("Interrupted; what was committed stays. Run again to continue.")
+            raise RunInterrupted("Interrupted. What was committed stays. Run again to continue.")
     if not succeeded:
         raise RunFailed(f"{display.failure or 'The run failed.'} (run {run_id}; details: lead-assets dev)")
     return run_id
@@ -133,7 +133,7 @@ def told_if_the_database_is_lost() -> Iterator[None]:
         yield
     except (DagsterPostgresException, SQLAlchemyError, psycopg2.Error):
         raise DatabaseUnavailable(
-            "PostgreSQL stopped answering during the run; what was committed stays. Run `lead-assets up`, then the "
+            "PostgreSQL stopped answering during the run. What was committed stays. Run `lead-assets up`, then the "
             "campaign again."
         ) from None
 
@@ -185,8 +185,8 @@ def demo() -> None:
         f"\nThe leads as a page: .venv/bin/lead-assets dev, then {Environment.read().page_url}", soft_wrap=True
     )
     console.print(
-        "Read the first with j, open it on Reddit with o, mark it as contacted with c or dismiss it with x; "
-        "? shows all keys.",
+        "Read the first with j, open it on Reddit with o, mark it as contacted with c or dismiss it with x. "
+        "The key ? shows all others.",
         soft_wrap=True,
     )
 

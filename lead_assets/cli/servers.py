@@ -139,7 +139,7 @@ def dev(port: int | None, host: str, page_port: int) -> None:
     require_free_port(host, port)
     bring_up()
     set_variables(environment)
-    console.print(f"Campaigns: {', '.join(valid_campaigns()) or 'none yet; add one with `lead-assets campaigns new`'}.")
+    console.print(f"Campaigns: {', '.join(valid_campaigns()) or 'none yet. Add one with `lead-assets campaigns new`'}.")
     os.chdir(environment.project)
     arguments = ["dev", "--workspace", "workspace.yaml", "--host", host, "--port", str(port)]
     # A shell that starts us in the background lets us ignore Ctrl-C, and Dagster would go on ignoring it.

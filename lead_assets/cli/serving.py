@@ -46,7 +46,7 @@ def api(host: str, port: int, beside: int | None) -> None:
     tokens = _tokens()
     if beyond and not any(token.revoked_at is None for token in tokens):
         raise InvalidInput(
-            f"Other machines reach {host}, and there is no token; make one with `lead-assets tokens new NAME`, or "
+            f"Other machines reach {host}, and there is no token. Make one with `lead-assets tokens new NAME`, or "
             "listen on 127.0.0.1."
         )
     require_free_port(host, port)
@@ -101,7 +101,7 @@ def new(name: str, kind: str) -> None:
     token = new_token()
     with opened_database() as database, database.engine.begin() as connection:
         if not add_token(connection, name, hash_token(token.encode()), kind):
-            raise InvalidInput(f"There is or was a token {name}; choose another name.")
+            raise InvalidInput(f"There is or was a token {name}. Choose another name.")
     click.echo(token)
     errors.print("This is shown once. Every request needs a token now: Authorization: Bearer …", soft_wrap=True)
 
@@ -135,7 +135,7 @@ def revoke(name: str) -> None:
     with opened_database() as database:
         with database.engine.begin() as connection:
             if not revoke_token(connection, name):
-                raise InvalidInput(f"There is no token {name} to revoke; `lead-assets tokens list` shows them.")
+                raise InvalidInput(f"There is no token {name} to revoke. `lead-assets tokens list` shows them.")
         with database.connect() as connection:
             left = sum(token.revoked_at is None for token in read_tokens(connection))
     console.print(f"Revoked {name}.")

@@ -38,10 +38,10 @@ class Address:
         if not _is_plain(self.url):
             raise SettingInvalid(
                 f"environment: {self.url_setting} must be such as http://127.0.0.1:11434/v1, without user, password or "
-                f"query; a key goes into {self.key_setting}."
+                f"query. A key goes into {self.key_setting}."
             )
         if self.api_key is not None and (not self.api_key.isascii() or not self.api_key.isprintable()):
-            raise SettingInvalid(f"environment: {self.key_setting} has characters that no key has; copy it again.")
+            raise SettingInvalid(f"environment: {self.key_setting} has characters that no key has. Copy it again.")
 
 
 def address_in(variables: Mapping[str, str], purpose: Purpose) -> Address | None:

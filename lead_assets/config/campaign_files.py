@@ -58,13 +58,13 @@ def _paths(folder: Path) -> list[Path]:
         return campaign_paths(folder)
     except OSError as error:
         raise CampaignInvalid(
-            f"The campaign folder {folder} cannot be read ({error.strerror}); create it or set LEAD_ASSETS_CAMPAIGNS."
+            f"The campaign folder {folder} cannot be read ({error.strerror}). Create it or set LEAD_ASSETS_CAMPAIGNS."
         ) from error
 
 
 def _read_anew_if_changed(path: Path) -> CampaignFile:
     if path.suffix != CAMPAIGN_SUFFIXES[0] and (first := path.with_suffix(CAMPAIGN_SUFFIXES[0])).exists():
-        return CampaignFile(path, None, f"{path}: {first.name} is this campaign already; remove one of the two.")
+        return CampaignFile(path, None, f"{path}: {first.name} is this campaign already. Remove one of the two.")
     # Sensors look at every file every half minute; reading one takes milliseconds, looking at its state microseconds.
     try:
         state = path.stat()
@@ -121,10 +121,10 @@ def read_campaign(path: Path) -> Campaign:
     if not CAMPAIGN_ID.fullmatch(path.stem):
         raise CampaignInvalid(
             f"{path}: a campaign's id is its file's name, of lower-case letters, digits and underscores, "
-            f"starting with a letter; rename {path.name!r}."
+            f"starting with a letter. Rename {path.name!r}."
         )
     if path.stem in RESERVED_IDS:
-        raise CampaignInvalid(f"{path}: the id {path.stem!r} is taken by the program itself; rename the file.")
+        raise CampaignInvalid(f"{path}: the id {path.stem!r} is taken by the program itself. Rename the file.")
     return read_campaign_text(path, _read_text(path))
 
 
@@ -141,7 +141,7 @@ def read_campaign_text(path: Path, text: str) -> Campaign:
         )
     if "id" in content:
         raise CampaignInvalid(
-            f"{path}, line {_line(node, ['id'])}: there is no key id; the file's name is the campaign's id."
+            f"{path}, line {_line(node, ['id'])}: there is no key id. The file's name is the campaign's id."
         )
     try:
         campaign = Campaign.model_validate({**content, "id": path.stem})
@@ -158,16 +158,16 @@ def _read_text(path: Path) -> str:
     try:
         state = path.stat()
         if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):  # a FIFO would be waited for for ever
-            raise CampaignInvalid(f"{path} is no regular file; remove it.")
+            raise CampaignInvalid(f"{path} is no regular file. Remove it.")
         if state.st_size > MAX_FILE_BYTES:
             raise CampaignInvalid(f"{path} is larger than {MAX_FILE_BYTES // 1024} kB, so it is not a campaign file.")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise CampaignInvalid(
-            f"{path} cannot be read ({error.strerror}); check that it exists and its mode."
+            f"{path} cannot be read ({error.strerror}). Check that it exists and its mode."
         ) from error
     except UnicodeDecodeError as error:
-        raise CampaignInvalid(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8.") from error
+        raise CampaignInvalid(f"{path} is not UTF-8 at byte {error.start}. Save it as UTF-8.") from error
 
 
 def _parse(path: Path, text: str) -> tuple[Node | None, object]:
@@ -188,7 +188,7 @@ def _parse(path: Path, text: str) -> tuple[Node | None, object]:
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
         if isinstance(error, MaxDepthExceededError):
             problem = f"lists or mappings in one another, more than {MAX_NESTING} deep"
-        raise CampaignInvalid(f"{where}: not valid YAML ({problem}); check quotes and indentation there.") from error
+        raise CampaignInvalid(f"{where}: not valid YAML ({problem}). Check quotes and indentation there.") from error
 
 
 def _refuse_merges_and_repeats(path: Path, node: Node | None) -> None:
@@ -206,13 +206,13 @@ def _refuse_merges_and_repeats(path: Path, node: Node | None) -> None:
         for key, value in node.value:
             line = f"{path}, line {key.start_mark.line + 1}"
             if key.tag == "tag:yaml.org,2002:merge":
-                raise CampaignInvalid(f"{line}: a campaign has no use for merge keys (<<); write the keys out.")
+                raise CampaignInvalid(f"{line}: a campaign has no use for merge keys (<<). Write the keys out.")
             if not isinstance(key, ScalarNode):
                 raise CampaignInvalid(
-                    f"{line}: not valid YAML (a key is one word); check quotes and indentation there."
+                    f"{line}: not valid YAML (a key is one word). Check quotes and indentation there."
                 )
             if key.value in seen:
-                raise CampaignInvalid(f"{line}: {key.value} is written twice; keep one.")
+                raise CampaignInvalid(f"{line}: {key.value} is written twice. Keep one.")
             seen.add(key.value)
             waiting.append(value)
 
@@ -221,14 +221,14 @@ def _sentence(path: Path, error: ValidationError, node: Node | None) -> str:
     first = error.errors()[0]
     location = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
     if not location:  # a key that is no text, such as one with half of a surrogate pair
-        return f"{path}: a key is not valid text; write keys as docs/campaigns.md names them."
+        return f"{path}: a key is not valid text. Write keys as docs/campaigns.md names them."
     if location[0] == "settings":
         location = location[:2]  # what follows names the types that were tried
     key = ".".join(str(part) for part in location)
     line = _line(node, location)
     where = f"{path}, line {line}" if line else str(path)
     if first["type"] == "missing":
-        return f"{where}: {key} is missing; add a line `{key}: …`."
+        return f"{where}: {key} is missing. Add a line `{key}: …`."
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(location[-1]), _keys_beside(location), n=1)
         return f"{where}: there is no key {key}; {f'did you mean {close[0]}?' if close else 'take it out.'}"

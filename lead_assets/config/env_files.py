@@ -77,5 +77,5 @@ def _mistrust(state: os.stat_result) -> str | None:
     if state.st_uid not in (os.getuid(), 0):
         return "it belongs to another user"
     if state.st_mode & stat.S_IWOTH:
-        return "everybody may write it; take that away with chmod o-w"
+        return "everybody may write it. Take that away with chmod o-w"
     return None

@@ -65,7 +65,7 @@ class DagsterService:
                 return answer["data"]
             why = str(answer["errors"][0]["message"])[:500]
         except (ValueError, LookupError, TypeError):
-            why = "not an answer of Dagster; set DAGSTER_URL to where it listens"
+            why = "not an answer of Dagster. Set DAGSTER_URL to where it listens"
         raise DagsterUnavailable(f"{self.url} answered with HTTP {response.status_code}: {why}.")
 
     def ask_each(self, operation: str, field: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -26,7 +26,7 @@ def end_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
     in_flight = instance.get_runs(dg.RunsFilter(statuses=[*IN_FLIGHT]))
     abandoned = [run for run in in_flight if PROCESS_TAG in run.tags and _is_gone(run.tags[PROCESS_TAG])]
     for run in abandoned:
-        instance.report_run_failed(run, "The process of this run has ended; what it committed stays.")
+        instance.report_run_failed(run, "The process of this run has ended. What it committed stays.")
     return [run.run_id for run in abandoned]
 
 

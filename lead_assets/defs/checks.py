@@ -74,7 +74,7 @@ def index_matches_documents(
     return dg.AssetCheckResult(
         passed=not difference.total,
         description=(
-            f"{difference.total} documents differ; materialize typesense_index to repair them."
+            f"{difference.total} documents differ. Materialize typesense_index to repair them."
             if difference.total
             else f"All {len(stored)} documents are indexed with their texts."
         ),
@@ -112,7 +112,7 @@ def embeddings_complete(
             f"All {found['documents'] - found['failed']} documents have a vector{recorded}."
             if whole
             else f"{found['missing']} of {found['documents']} documents have no vector, {found['not_unit_length']} "
-            f"vectors are not of unit length, {found['dimensions']} dimensions; materialize document_embeddings."
+            f"vectors are not of unit length, {found['dimensions']} dimensions. Materialize document_embeddings."
         ),
         metadata={"model": model, **found},
     )

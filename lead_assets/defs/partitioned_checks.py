@@ -46,7 +46,7 @@ def checked_campaign(context: dg.AssetCheckExecutionContext) -> str:
     if context.has_partition_key:
         return context.partition_key
     raise dg.Failure(
-        "This check looks at one campaign, and the run names none; launch it with the tag dagster/partition = "
+        "This check looks at one campaign, and the run names none. Launch it with the tag dagster/partition = "
         "CAMPAIGN, or materialize its asset for the campaign, which runs the check too.",
         allow_retries=False,
     )

@@ -126,7 +126,7 @@ def tick_of_one(
     if not context.instance.has_dynamic_partition(_name(), campaign_id):
         return dg.SkipReason(f"Due since {moment.isoformat()}; campaign_registry has not made its partition yet.")
     if (running := run_in_flight(context.instance, campaign_id)) is not None:
-        return dg.SkipReason(f"Due since {moment.isoformat()}; run {running} of this campaign has to end first.")
+        return dg.SkipReason(f"Due since {moment.isoformat()}. Run {running} of this campaign has to end first.")
     return dg.SensorResult(run_requests=[run_request(campaign_id, moment)], cursor=moment.isoformat())
 
 

@@ -41,7 +41,7 @@ class Golden(BaseModel):
     @classmethod
     def _has_a_lead(cls, labels: dict[str, int]) -> dict[str, int]:
         if not labels:
-            raise ValueError("there are no labels; label documents with 2 (lead), 1 (weak) or 0")
+            raise ValueError("there are no labels. Label documents with 2 (lead), 1 (weak) or 0")
         if LEAD not in labels.values():
             raise ValueError("no document is labelled 2, so that there is no lead to find")
         return labels

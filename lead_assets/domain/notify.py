@@ -41,7 +41,7 @@ class Notify(BaseModel):
     def _is_an_address(cls, value: str) -> str:
         if value.startswith(ENVIRONMENT):
             if not _VARIABLE.fullmatch(value):
-                raise ValueError("the name of a variable for alerts begins with NOTIFY_; write env:NOTIFY_SLACK")
+                raise ValueError("the name of a variable for alerts begins with NOTIFY_. Write env:NOTIFY_SLACK")
         elif "://" not in value:
             raise ValueError("an address has a scheme, such as slack:// or webhook+https://; or write env:NOTIFY_NAME")
         return value
@@ -50,21 +50,21 @@ class Notify(BaseModel):
     @classmethod
     def _names_a_variable(cls, value: str) -> str:
         if not _VARIABLE.fullmatch(value):
-            raise ValueError("the secret is a variable of the environment; write env:NOTIFY_WEBHOOK_SECRET")
+            raise ValueError("the secret is a variable of the environment. Write env:NOTIFY_WEBHOOK_SECRET")
         return value
 
     @field_validator("when")
     @classmethod
     def _is_a_time(cls, value: str) -> str:
         if not _WHEN.fullmatch(value):
-            raise ValueError(f"{value!r} is not a time for alerts; write instant, or daily 08:00")
+            raise ValueError(f"{value!r} is not a time for alerts. Write instant, or daily 08:00")
         return value
 
     @field_validator("quiet")
     @classmethod
     def _are_hours(cls, value: str | None) -> str | None:
         if value is not None and (not _QUIET.fullmatch(value) or value[:5] == value[6:]):
-            raise ValueError(f"{value!r} are not quiet hours; write 22:00-07:00")
+            raise ValueError(f"{value!r} are not quiet hours. Write 22:00-07:00")
         return value
 
     @field_serializer("to")

@@ -107,7 +107,7 @@ class Settings(BaseModel):
     reddit_max_requests_per_run: int = Field(
         default=300,
         ge=5,
-        description="Requests that one crawl of a live source may make; the next continues from there.",
+        description="Requests that one crawl of a live source may make. The next continues from there.",
     )
     reddit_max_comment_requests_per_run: int = Field(
         default=10, ge=0, description="Requests of these that may go into comment trees of matched posts; 0 is none."

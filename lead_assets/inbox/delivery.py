@@ -129,7 +129,7 @@ class _Round:
         until = next_attempt(attempts, now, outcome.wait)
         outbox.postpone(connection, campaign_id, channel, subjects, until, outcome.error)
         self.done.problems.append(
-            f"{notify.label}: {outcome.error} Attempt {attempts}; the next is at {until:%Y-%m-%d %H:%M}."
+            f"{notify.label}: {outcome.error} Attempt {attempts}. The next is at {until:%Y-%m-%d %H:%M}."
         )
         return False
 

@@ -101,7 +101,7 @@ def _lent(
         try:
             yield
         except KeyboardInterrupt:
-            raise RunInterrupted("Interrupted; nothing of the evaluation stays.") from None
+            raise RunInterrupted("Interrupted. Nothing of the evaluation stays.") from None
         finally:
             _remove(campaign_id, database, index, keep_vectors)
 

@@ -160,7 +160,7 @@ def _frame(found: dict[str, Row | None]) -> pd.DataFrame | None:
 def _judged(gate: Gate, frame: pd.DataFrame, settings: Settings, run: RunContext) -> Row:
     verdict = judge(gate, frame, settings, run.campaign.unknown)
     observed, unknown, kept = verdict.observed.iloc[0], bool(verdict.unknown.iloc[0]), bool(verdict.kept.iloc[0])
-    outcome = "off" if gate.off(settings) else "kept" if kept else "rejected now; run the campaign again"
+    outcome = "off" if gate.off(settings) else "kept" if kept else "rejected now. Run the campaign again"
     return {
         "observed": None if pd.isna(observed) else float(observed),
         "outcome": f"unknown, {outcome}" if unknown and kept and not gate.off(settings) else outcome,

@@ -80,7 +80,7 @@ def _require_one_answer(done: "ExtractionStats", extractor: Extractor) -> None:
     """
     if done.failed > done.failed_again and not done.extracted:
         raise ReadingFailed(
-            f"None of the {done.failed} candidates that {extractor.model} was given could be read; the column error of "
+            f"None of the {done.failed} candidates that {extractor.model} was given could be read. The column error of "
             "the table extractions says why. Run again when that is fixed."
         )
 
@@ -89,7 +89,7 @@ def _warnings(done: "ExtractionStats") -> list[str]:
     said = [_postponed(done)] if done.postponed else []
     if done.failed > done.extracted:
         said.append(
-            f"{done.failed} of {done.failed + done.extracted} readings failed; the column error of the table "
+            f"{done.failed} of {done.failed + done.extracted} readings failed. The column error of the table "
             "extractions says why. The next run tries them again."
         )
     return said

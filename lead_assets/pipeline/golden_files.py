@@ -56,8 +56,8 @@ def read_golden(path: Path, archive: Path | None, campaign_id: str) -> GoldenFil
         documents = [each for batch in source.search(campaign) for each in batch.documents]
     if not any(document.reddit_id in golden.labels for document in documents):
         raise InvalidInput(
-            f"{archive} holds none of the {len(golden.labels)} labelled documents of {path} that match its keywords; "
-            "give the archive that was labelled with --archive FILE."
+            f"{archive} holds none of the {len(golden.labels)} labelled documents of {path} that match its keywords. "
+            "Give the archive that was labelled with --archive FILE."
         )
     return GoldenFile(path, golden, archive, merge_repeats(documents))
 
@@ -68,11 +68,11 @@ def _parsed(path: Path) -> Golden:
             raise InvalidInput(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB, so it is not a golden file.")
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidInput(f"The golden file {path} cannot be read ({error.strerror}); give its path.") from None
+        raise InvalidInput(f"The golden file {path} cannot be read ({error.strerror}). Give its path.") from None
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path} is not JSON ({str(error)[:100]}); give a golden file.") from None
+        raise InvalidInput(f"{path} is not JSON ({str(error)[:100]}). Give a golden file.") from None
     if not isinstance(content, dict):
-        raise InvalidInput(f"{path} is not a JSON object; a golden file has campaign, product, keywords and labels.")
+        raise InvalidInput(f"{path} is not a JSON object. A golden file has campaign, product, keywords and labels.")
     try:
         return Golden.model_validate(content)
     except ValidationError as error:
@@ -86,4 +86,4 @@ def _beside(path: Path) -> Path:
     for suffix in _ARCHIVE_SUFFIXES:
         if (archive := path.with_name(path.stem + suffix)).is_file():
             return archive
-    raise InvalidInput(f"There is no {path.stem}{_ARCHIVE_SUFFIXES[0]} beside {path}; give it with --archive FILE.")
+    raise InvalidInput(f"There is no {path.stem}{_ARCHIVE_SUFFIXES[0]} beside {path}. Give it with --archive FILE.")

@@ -77,8 +77,8 @@ def repair(
     index.delete(collection, campaign_id, difference.surplus)
     if refused:
         raise SearchUnavailable(
-            f"Typesense at {index.url} refused {len(refused)} of {len(wanted)} documents (first: {refused[0][:200]}); "
-            "the others are indexed; look at its disk and memory, then materialize typesense_index again."
+            f"Typesense at {index.url} refused {len(refused)} of {len(wanted)} documents (first: {refused[0][:200]}). "
+            "The others are indexed. Look at its disk and memory, then materialize typesense_index again."
         )
     return difference
 

@@ -211,7 +211,7 @@ def _unmeasured(lead_model: LeadModel, model: str) -> list[str]:
     if lead_model.embedder is not None:
         return []
     return [
-        f"No lead model was trained with {model}. The one in use reads no vectors and ranks less well; make one with "
+        f"No lead model was trained with {model}. The one in use reads no vectors and ranks less well. Make one with "
         "`lead-assets train` and set LEAD_MODEL."
     ]
 

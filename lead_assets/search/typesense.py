@@ -55,16 +55,16 @@ def _translated(method: Callable[P, T]) -> Callable[P, T]:
             return method(*args, **kwargs)
         except RequestUnauthorized:
             raise SearchUnavailable(
-                f"Typesense at {index.url} refuses the key; check TYPESENSE_API_KEY, or run `lead-assets up`."
+                f"Typesense at {index.url} refuses the key. Check TYPESENSE_API_KEY, or run `lead-assets up`."
             ) from None
         except _ERRORS as error:
             raise SearchUnavailable(
-                f"Typesense at {index.url} failed ({type(error).__name__}: {str(error)[:200]}); "
-                "start it with `lead-assets up`, or check TYPESENSE_URL."
+                f"Typesense at {index.url} failed ({type(error).__name__}: {str(error)[:200]}). "
+                "Start it with `lead-assets up`, or check TYPESENSE_URL."
             ) from None
         except ValueError as error:
             raise SearchUnavailable(
-                f"What answers at {index.url} does not answer like Typesense ({str(error)[:100]}); check TYPESENSE_URL."
+                f"What answers at {index.url} does not answer like Typesense ({str(error)[:100]}). Check TYPESENSE_URL."
             ) from None
 
     return call
@@ -93,7 +93,7 @@ class SearchIndex:
                 }
             )
         except TypesenseClientError as error:
-            raise SearchUnavailable(f"TYPESENSE_URL is not a valid URL ({error}); write http://host:port.") from None
+            raise SearchUnavailable(f"TYPESENSE_URL is not a valid URL ({error}). Write http://host:port.") from None
 
     def close(self) -> None:
         """Close all connections."""
@@ -116,7 +116,7 @@ class SearchIndex:
         numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
         if not numbers:
             raise SearchUnavailable(
-                f"What answers at {self.url} does not say Typesense's version; check TYPESENSE_URL."
+                f"What answers at {self.url} does not say Typesense's version. Check TYPESENSE_URL."
             )
         if numbers < MIN_VERSION:
             needed = ".".join(map(str, MIN_VERSION))
@@ -163,7 +163,7 @@ class SearchIndex:
             self.point_alias(current)
         if current != self.wanted_collection:
             raise SearchUnavailable(
-                f"Typesense at {self.url} holds the index of another version ({current}); run `lead-assets up`."
+                f"Typesense at {self.url} holds the index of another version ({current}). Run `lead-assets up`."
             )
         return current
 
@@ -200,7 +200,7 @@ class SearchIndex:
             results = self._client.collections[collection].documents.import_(batch, {"action": "upsert"})  # type: ignore[call-overload]
             if len(results) != len(batch):
                 raise SearchUnavailable(
-                    f"Typesense at {self.url} answered for {len(results)} of {len(batch)} documents; run again."
+                    f"Typesense at {self.url} answered for {len(results)} of {len(batch)} documents. Run again."
                 )
             refused += [
                 f"{document['reddit_id']}: {result.get('error', 'no reason given')}"

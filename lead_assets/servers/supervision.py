@@ -161,5 +161,5 @@ def _with_new_secret_where_taken(record: Record, say: Say, title: str) -> Record
     """``record`` as it is, unless a stranger listens on its port, who may have been sent the secret meanwhile."""
     if not record.port or is_free(record.port):
         return record
-    say(f"{title}: port {record.port} is taken by another program; a new one and a new secret are chosen.")
+    say(f"{title}: port {record.port} is taken by another program. A new one and a new secret are chosen.")
     return replace(Record(), peering_port=record.peering_port)

@@ -43,7 +43,7 @@ class ArchiveSource:
             SourceNotFound: there is no such file.
         """
         if not _is_file(path):
-            raise SourceNotFound(f"There is no archive file at {path}; give the path of an .ndjson or .zst file.")
+            raise SourceNotFound(f"There is no archive file at {path}. Give the path of an .ndjson or .zst file.")
         self.path = path
         self.counts = SourceCounts()
         self._batch_documents = batch_documents
@@ -135,8 +135,8 @@ class ArchiveSource:
                 yield where, record
         except FileDamaged as error:
             raise SourceFailed(
-                f"{self.path} cannot be read past record {self.counts.read} ({error}); "
-                "what came before is stored; fetch the file again and repeat the run."
+                f"{self.path} cannot be read past record {self.counts.read} ({error}). "
+                "What came before is stored. Fetch the file again and repeat the run."
             ) from error
 
     def _take(

@@ -84,7 +84,7 @@ def _decompressed(raw: BinaryIO) -> Iterator[tuple[BinaryIO, bytes | None]]:
     raw.seek(0)
     for magic, name in _OTHER_COMPRESSIONS.items():
         if start.startswith(magic):
-            raise SourceFailed(f"{raw.name} is compressed with {name}; decompress it, or compress it with zstd.")
+            raise SourceFailed(f"{raw.name} is compressed with {name}. Decompress it, or compress it with zstd.")
     compressed = _ZSTD_MAGIC.match(start) is not None
     if not compressed:
         encoding = _encoding(start)
@@ -97,7 +97,7 @@ def _decompressed(raw: BinaryIO) -> Iterator[tuple[BinaryIO, bytes | None]]:
     with io.BufferedReader(_Decompressed(raw), 2**20) as stream:
         encoding = _encoding(stream.peek(8)[:8])
         if not encoding.startswith("utf-8"):
-            raise SourceFailed(f"{raw.name} is {encoding.upper()} within zstd; decompress it, or convert it to UTF-8.")
+            raise SourceFailed(f"{raw.name} is {encoding.upper()} within zstd. Decompress it, or convert it to UTF-8.")
         yield stream, _END
 
 

@@ -103,7 +103,7 @@ class Database:
         if found != wanted:
             raise SchemaOutOfDate(
                 f"The schema in PostgreSQL at {self.address} is at revision {found or 'none'}, but this version needs "
-                f"{wanted}; run `lead-assets up`."
+                f"{wanted}. Run `lead-assets up`."
             )
 
     def check_session(self) -> None:
@@ -140,8 +140,8 @@ class Database:
         # UnicodeDecodeError: psycopg2 on what is no PostgreSQL, or speaks another encoding than it says.
         except (DBAPIError, UnicodeDecodeError) as error:
             raise DatabaseUnavailable(
-                f"PostgreSQL at {self.address} refused the connection ({_first_line(error)}); "
-                "start it with `lead-assets up`, or check DATABASE_URL."
+                f"PostgreSQL at {self.address} refused the connection ({_first_line(error)}). "
+                "Start it with `lead-assets up`, or check DATABASE_URL."
             ) from None
         with connection:
             yield connection
@@ -209,8 +209,8 @@ class Database:
             if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
                 raise
             raise CampaignBusy(
-                f"Another run has been writing campaign {campaign_id} for over {self._lock_timeout:.0f} seconds; "
-                "wait for it or end it in the Dagster UI, then run again."
+                f"Another run has been writing campaign {campaign_id} for over {self._lock_timeout:.0f} seconds. "
+                "Wait for it or end it in the Dagster UI, then run again."
             ) from None
 
     def close(self) -> None:

@@ -48,7 +48,7 @@ def upgrade(engine: sa.Engine) -> tuple[str | None, str]:
         if before is not None and before not in known_revisions():
             raise SchemaOutOfDate(
                 f"The schema in PostgreSQL is at revision {before}, which this version does not know (its newest is "
-                f"{wanted_revision()}); a newer lead_assets made it: update this one."
+                f"{wanted_revision()}). A newer lead_assets made it: update this one."
             )
         if before != wanted_revision():
             command.upgrade(_config(connection), "head")
@@ -64,6 +64,6 @@ def _require_pgvector(connection: sa.Connection) -> None:
             connection.execute(sa.text("CREATE EXTENSION vector"))
     except DBAPIError as error:
         raise DatabaseUnavailable(
-            f"PostgreSQL lacks the pgvector extension ({str(error.orig).strip().splitlines()[0]}); install pgvector on "
+            f"PostgreSQL lacks the pgvector extension ({str(error.orig).strip().splitlines()[0]}). Install pgvector on "
             "the server, then let a superuser run CREATE EXTENSION vector in this database."
         ) from None

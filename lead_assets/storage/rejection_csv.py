@@ -108,7 +108,7 @@ class RejectionLog:
         try:
             yield
         except OSError as error:
-            self.failure = f"{error.strerror or error} ({self.path.parent}); make room there or set REJECTION_LOG_DIR"
+            self.failure = f"{error.strerror or error} ({self.path.parent}). Make room there or set REJECTION_LOG_DIR"
 
 
 def logged_ids(folder: Path) -> dict[str, set[str]]:
@@ -159,7 +159,7 @@ def _remove_rows(folder: Path, campaign_id: str, is_doomed: Callable[[Mapping[st
             failures.append(f"{path} ({error.strerror or error})")
     if failures:
         raise RejectionLogFailed(
-            f"Removed documents could not be taken from {', '.join(failures)}; make the files writable and repeat."
+            f"Removed documents could not be taken from {', '.join(failures)}. Make the files writable and repeat."
         )
     return removed
 

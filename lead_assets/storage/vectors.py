@@ -140,12 +140,12 @@ def write_vectors(
     if matrix.shape != (len(hashes), dimension):
         raise EmbeddingFailed(f"Model {model} gave vectors of shape {matrix.shape}, not {(len(hashes), dimension)}.")
     if not np.isfinite(matrix).all():
-        raise EmbeddingFailed(f"Model {model} gave vectors with values that are not numbers; nothing was stored.")
+        raise EmbeddingFailed(f"Model {model} gave vectors with values that are not numbers. Nothing was stored.")
     stored = stored_dimension(connection, model)
     if stored not in (None, dimension):
         raise EmbeddingFailed(
-            f"Model {model} gave {dimension} dimensions, but its stored vectors have {stored}; nothing was "
-            "stored; check EMBEDDING_MODEL and where it is asked."
+            f"Model {model} gave {dimension} dimensions, but its stored vectors have {stored}. Nothing was "
+            "stored. Check EMBEDDING_MODEL and where it is asked."
         )
     # In one order for all: two campaigns that store the same texts at once must not wait for each other in a circle.
     order = sorted(range(len(hashes)), key=lambda place: hashes[place])

@@ -28,7 +28,7 @@ class LiveSource(ArchiveSource):
     def look_up_subreddits(self, frame: pd.DataFrame) -> pd.DataFrame:
         ids = frame["reddit_id"].tolist()
         if self._failing & set(ids):
-            raise LookUpFailed("Reddit answered 503 for the authors; the next crawl asks again.")
+            raise LookUpFailed("Reddit answered 503 for the authors. The next crawl asks again.")
         self.looked_up += ids
         return frame.assign(subreddit_subscribers=5_000.0)
 

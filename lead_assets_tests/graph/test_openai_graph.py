@@ -246,7 +246,7 @@ def test_an_endpoint_of_another_dimension_changes_nothing(world: World, server: 
 
     said = failure(world.run(config=config, ok=False))
 
-    assert said.startswith("Model own-model gave 16 dimensions, but its stored vectors have 8; nothing was stored")
+    assert said.startswith("Model own-model gave 16 dimensions, but its stored vectors have 8. Nothing was stored")
     assert world.rows("SELECT text_hash FROM lead_assets.vectors ORDER BY 1") == before
 
 
@@ -286,7 +286,7 @@ def test_a_wrong_key_fails_the_run_before_anything_is_spent(
     world.campaign()
     world.archive(*(asking(number) for number in range(30)))
     said = failure(world.run(ok=False))
-    assert "refuses the key (HTTP 401); check OPENAI_API_KEY" in said
+    assert "refuses the key (HTTP 401). Check OPENAI_API_KEY" in said
     assert server.requests[EMBEDDINGS] == 1
     assert server.requests[CHAT] == 0
 

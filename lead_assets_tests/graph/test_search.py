@@ -131,7 +131,7 @@ def test_text_match_does_not_depend_on_which_documents_share_a_request(search_in
     "it refuses a document",
     service="Typesense",
     seen="`typesense_index` fails: “Typesense at … refused 1 of … documents (first: …)”",
-    again="the next run; the others are indexed",
+    again="the next run. The others are indexed",
 )
 def test_a_refused_document_fails_the_asset_and_the_others_are_indexed(
     world: World, monkeypatch: pytest.MonkeyPatch
@@ -236,5 +236,5 @@ def test_a_server_of_a_wrong_version_or_kind_is_one_sentence(
 
 
 def test_a_url_that_is_none_is_one_sentence() -> None:
-    with pytest.raises(SearchUnavailable, match="write http://host:port"):
+    with pytest.raises(SearchUnavailable, match="Write http://host:port"):
         SearchIndex("nonsense", "key")

@@ -307,7 +307,7 @@ def test_a_new_campaign_takes_no_other_file_s_place(shell: Shell) -> None:
     (shell.folder / "campaigns" / "tea.yml").write_text("name: Tea\nproduct: Tea.\nkeywords: [tea]\n")
     new = ["campaigns", "new", "tea", "--product", "Tea.", "--keyword", "tea"]
     assert "tea.yml exists already" in " ".join(shell(*new, "--source", "reddit", code=2).output.split())
-    assert "leave one of the two out" in shell(
+    assert "Leave one of the two out" in shell(
         "campaigns", "new", "mate", "--product", "Mate.", "--keyword", "mate", "--source", "reddit",
         "--archive", "x.zst", code=2
     ).output  # fmt: skip
@@ -398,7 +398,7 @@ def test_an_out_of_date_schema_is_one_sentence(ran: Shell) -> None:
         connection.execute(sa.text("UPDATE lead_assets.alembic_version SET version_num = '0000'"))
     engine.dispose()
     result = ran("run", "shop_crm", code=2)
-    assert "run `lead-assets up`" in result.output
+    assert "Run `lead-assets up`" in result.output
 
 
 def test_a_run_that_fails_says_why_and_exits_with_1(shell: Shell) -> None:
@@ -693,7 +693,7 @@ def test_a_database_that_dies_during_a_run_is_one_sentence(tmp_path: Path, monke
             _, said = process.communicate(timeout=120)
             openai.latency = 0.0
             assert process.returncode == 2
-            assert "Error: PostgreSQL stopped answering during the run; what was committed stays." in said
+            assert "Error: PostgreSQL stopped answering during the run. What was committed stays." in said
             assert "Traceback" not in said
             shell("up")
             assert json.loads(shell("run", "shop_crm", "--json").stdout)["funnel"]["ranked"] == count

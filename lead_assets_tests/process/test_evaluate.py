@@ -213,7 +213,7 @@ def test_nothing_stays_of_an_evaluation_that_is_interrupted(
     _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 130, errors
-    assert "nothing of the evaluation stays" in errors
+    assert "Nothing of the evaluation stays" in errors
     assert not any(shell.rows().values())
 
 
@@ -268,7 +268,7 @@ def test_a_golden_file_that_is_none_is_told_in_one_sentence(shell: Shell, conten
 
 def test_a_golden_file_without_documents_says_how_to_give_them(shell: Shell) -> None:
     path = shell.golden().rename(shell.folder / "other.json")
-    assert "give it with --archive FILE" in shell("evaluate", path, code=2).output
+    assert "Give it with --archive FILE" in shell("evaluate", path, code=2).output
     assert "There is no archive file at" in shell("evaluate", path, "--archive", "no.ndjson", code=2).output
     assert "there is no setting 'NO'" in shell("evaluate", shell.golden(), "--set", "NO=1", code=2).output
 

@@ -117,14 +117,14 @@ def test_postgresql_killed_in_the_middle_of_a_run(own: OwnServers, days: Days, r
 @fault(
     "it is killed in the middle of a run",
     service="Typesense",
-    seen="the run fails: “Typesense at … failed (…); start it with `lead-assets up`, or check TYPESENSE_URL.”",
+    seen="the run fails: “Typesense at … failed (…). Start it with `lead-assets up`, or check TYPESENSE_URL.”",
     again="the next run indexes what is missing",
 )
 def test_typesense_killed_in_the_middle_of_a_run(own: OwnServers, days: Days, reference: Reference) -> None:
     at = own.new_place()
     told = run_struck(at, days, "typesense_index before Typesense upsert", lambda: own.kill("typesense"))
     assert told.startswith("Typesense at http")
-    assert "start it with `lead-assets up`" in told
+    assert "Start it with `lead-assets up`" in told
     own.start()
     assert_made_whole(at, reference)
 
@@ -159,7 +159,7 @@ ROOM = 100
 @fault(
     "no room for the CSV file of rejections",
     service="the disk",
-    seen="the run succeeds and warns: “The CSV file of rejections was not written: … make room there or set "
+    seen="the run succeeds and warns: “The CSV file of rejections was not written: … Make room there or set "
     "REJECTION_LOG_DIR”",
     again="the next run writes its own file",
     lost="that CSV file; its rows are in the table `rejections`",

@@ -176,7 +176,7 @@ def test_ctrl_c_ends_a_handed_run(there: There, slow: str) -> None:
     finally:
         process.kill()
     assert process.returncode == 130, said
-    assert "Error: Interrupted; what was committed stays." in said
+    assert "Error: Interrupted. What was committed stays." in said
     assert "Traceback" not in said
     run = there.newest(slow)
     assert run is not None

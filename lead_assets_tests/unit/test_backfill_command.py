@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["crn"], "There is no campaign 'crn'"),
         (["crm", "--source", "usenet"], "There is no source 'usenet'"),
         (["crm", "--source", "archive"], "has no archive. Give --path FILE"),
-        (["crm", "--path", "dump.ndjson"], "give --source archive with it"),
+        (["crm", "--path", "dump.ndjson"], "Give --source archive with it"),
         (["crm", "--source", "archive", "--path", "gone.zst"], "There is no archive file at"),
         (["crm", "--source", "reddit"], "needs REDDIT_CLIENT_ID"),
         (["crm", "--as-of", "yesterday"], "'yesterday' is not a valid day"),

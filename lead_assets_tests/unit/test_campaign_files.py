@@ -136,7 +136,7 @@ def test_what_is_not_yaml_is_refused_with_its_line(folder: Path, text: str, told
     message = refusal(folder, text)
 
     assert message.startswith(told)
-    assert message.endswith("; check quotes and indentation there.")
+    assert message.endswith(". Check quotes and indentation there.")
 
 
 @pytest.mark.parametrize("value", ['!!int ""', '!!float ""', "!!bool perhaps", "!!timestamp tomorrow", "!!int x"])
@@ -145,8 +145,8 @@ def test_a_tag_that_its_value_does_not_fit_is_refused_as_yaml(folder: Path, valu
 
 
 def test_a_file_that_is_not_utf_8_is_refused_with_the_place(folder: Path) -> None:
-    assert refusal(folder, "name: Läden\n".encode("latin-1")) == "shop.yaml is not UTF-8 at byte 7; save it as UTF-8."
-    assert refusal(folder, SMALLEST.encode("utf-16")) == "shop.yaml is not UTF-8 at byte 0; save it as UTF-8."
+    assert refusal(folder, "name: Läden\n".encode("latin-1")) == "shop.yaml is not UTF-8 at byte 7. Save it as UTF-8."
+    assert refusal(folder, SMALLEST.encode("utf-16")) == "shop.yaml is not UTF-8 at byte 0. Save it as UTF-8."
 
 
 def test_a_file_that_is_too_large_is_refused_unread(folder: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_file_that_is_too_large_is_refused_unread(folder: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(folder: Path) -> None:
-    with pytest.raises(CampaignInvalid, match=r"shop\.yaml cannot be read \(No such file or directory\); check"):
+    with pytest.raises(CampaignInvalid, match=r"shop\.yaml cannot be read \(No such file or directory\). Check"):
         read_campaign(folder / "shop.yaml")
 
 
@@ -173,7 +173,7 @@ def test_a_folder_named_like_a_file_is_refused(folder: Path) -> None:
 def test_a_file_name_that_is_no_id_is_refused_with_the_rule(folder: Path, name: str) -> None:
     expected = (
         f"{name}: a campaign's id is its file's name, of lower-case letters, digits and underscores, "
-        f"starting with a letter; rename {name!r}."
+        f"starting with a letter. Rename {name!r}."
     )
     assert refusal(folder, SMALLEST, name) == expected
 
@@ -183,7 +183,7 @@ def test_a_file_name_that_is_no_id_is_refused_with_the_rule(folder: Path, name: 
     [
         (
             "name: Shop\nkeywords: [shop]\n",
-            "shop.yaml: product is missing; add a line `product: …`.",
+            "shop.yaml: product is missing. Add a line `product: …`.",
         ),
         (
             SMALLEST + "keyword: [crm]\n",
@@ -199,7 +199,7 @@ def test_a_file_name_that_is_no_id_is_refused_with_the_rule(folder: Path, name: 
         ),
         (
             "name: Shop\nproduct: A shop.\nname: Other\nkeywords: [shop]\n",
-            "shop.yaml, line 3: name is written twice; keep one.",
+            "shop.yaml, line 3: name is written twice. Keep one.",
         ),
         (
             "name: Shop\nproduct: A shop.\nkeywords: []\n",
@@ -240,7 +240,7 @@ def test_a_file_name_that_is_no_id_is_refused_with_the_rule(folder: Path, name: 
         ),
         (
             SMALLEST + "archive:\n  as_of: 2026-01-31\n",
-            "shop.yaml, line 4: archive.path is missing; add a line `archive.path: …`.",
+            "shop.yaml, line 4: archive.path is missing. Add a line `archive.path: …`.",
         ),
         (
             SMALLEST + "unknown:\n  nsfw: drop\n",
@@ -271,11 +271,11 @@ def test_a_key_that_is_no_text_is_refused(folder: Path, key: str) -> None:
     [
         (
             "settings:\n  COSINE_THRESHOLD: 0.1\n  COSINE_THRESHOLD: 0.2\n",
-            "shop.yaml, line 6: COSINE_THRESHOLD is written twice; keep one.",
+            "shop.yaml, line 6: COSINE_THRESHOLD is written twice. Keep one.",
         ),
         (
             "subreddits:\n  include: [sales]\n  include: [smallbusiness]\n",
-            "shop.yaml, line 6: include is written twice; keep one.",
+            "shop.yaml, line 6: include is written twice. Keep one.",
         ),
     ],
 )
@@ -381,8 +381,8 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(folder: Path) -> None:
         list_campaigns(folder / "nowhere")
 
     expected = (
-        f"The campaign folder {folder / 'nowhere'} cannot be read (No such file or directory); "
-        "create it or set LEAD_ASSETS_CAMPAIGNS."
+        f"The campaign folder {folder / 'nowhere'} cannot be read (No such file or directory). "
+        "Create it or set LEAD_ASSETS_CAMPAIGNS."
     )
     assert str(refused.value) == expected
 

@@ -30,6 +30,6 @@ lead_stubs = campaign_asset(
     table=leads,
     description=(
         "A row of the table `leads` for each embedded document, with nothing extracted yet.\n\n"
-        "Writes the identity columns only (embedding, link, author, title, subreddit, date); what was extracted stays."
+        "Writes the identity columns only (embedding, link, author, title, subreddit, date). What was extracted stays."
     ),
 )

@@ -203,11 +203,11 @@ class OpenAIEmbedder:
             return
         if isinstance(error, NoAnswer):
             raise EmbeddingFailed(
-                f"{self._endpoint.address.url} did not embed a batch ({error}); what was stored stays; run again."
+                f"{self._endpoint.address.url} did not embed a batch ({error}). What was stored stays. Run again."
             ) from None
         raise EmbeddingFailed(
-            f"{self._endpoint.address.url} refuses to embed any text with {self._endpoint.model} ({error}); "
-            f"check EMBEDDING_MODEL and {self._endpoint.address.url_setting}."
+            f"{self._endpoint.address.url} refuses to embed any text with {self._endpoint.model} ({error}). "
+            f"Check EMBEDDING_MODEL and {self._endpoint.address.url_setting}."
         ) from None
 
     def _request(self, texts: list[str]) -> list[NDArray[np.float32] | None]:
@@ -254,7 +254,7 @@ class OpenAIEmbedder:
             if found - {self._dimension}:
                 raise EmbeddingFailed(
                     f"{self._endpoint.address.url} gave vectors of {sorted(found)} dimensions for model "
-                    f"{self._endpoint.model}, which has {self._dimension}; nothing of the batch was stored; check "
+                    f"{self._endpoint.model}, which has {self._dimension}. Nothing of the batch was stored. Check "
                     f"EMBEDDING_MODEL and {self._endpoint.address.url_setting}."
                 )
 

@@ -156,7 +156,7 @@ class Endpoint:
         except _Failure as failure:
             if failure.could_not_connect:
                 raise EndpointUnavailable(
-                    f"{self.address.url} cannot be reached ({failure}); start the server, or check "
+                    f"{self.address.url} cannot be reached ({failure}). Start the server, or check "
                     f"{self.address.url_setting}."
                 ) from None
             raise failure.error from None
@@ -216,18 +216,18 @@ class Endpoint:
         names = {str(body.get(name)) for name in ("code", "type")} if isinstance(body, Mapping) else set[str]()
         if status == 402 or (names & set(_QUOTA)):
             raise EndpointUnavailable(
-                f"{self.address.url} says that the account has no credit left ({message}); add credit, or lower what a "
-                "run may cost; what was stored stays."
+                f"{self.address.url} says that the account has no credit left ({message}). Add credit, or lower what a "
+                "run may cost. What was stored stays."
             ) from None
         if status in (401, 403):
             raise EndpointUnavailable(
-                f"{self.address.url} refuses the key (HTTP {status}); check {self.address.key_setting} and what it is "
+                f"{self.address.url} refuses the key (HTTP {status}). Check {self.address.key_setting} and what it is "
                 "allowed."
             ) from None
         if status in (404, 405):
             raise EndpointUnavailable(
-                f"{self.address.url} does not know the model {self.model} or the path (HTTP {status}: {message}); "
-                f"check {self._model_setting} and {self.address.url_setting}."
+                f"{self.address.url} does not know the model {self.model} or the path (HTTP {status}: {message}). "
+                f"Check {self._model_setting} and {self.address.url_setting}."
             ) from None
         too_long = bool(_TOO_LONG.search(message)) or "context_length_exceeded" in names or status == 413
         if status in _REFUSALS or (status == 500 and _ABOUT_INPUT.search(message)):

@@ -71,7 +71,7 @@ class OpenAIExtractor:
         self._conversation = Conversation(endpoint, self._budget, known, max_document_tokens, max_output_tokens)
         if self._budget.caps_cost and endpoint.usage.price is None:
             raise SettingInvalid(
-                f"LLM_MAX_COST_PER_RUN is set, but the price of {endpoint.model} is unknown; set MODEL_PRICES to "
+                f"LLM_MAX_COST_PER_RUN is set, but the price of {endpoint.model} is unknown. Set MODEL_PRICES to "
                 f'{{"{endpoint.model}": [dollars per million tokens in, and out]}}, or use LLM_MAX_CALLS_PER_RUN.'
             )
 
@@ -159,7 +159,7 @@ class OpenAIExtractor:
         except (InputRefused, NoAnswer) as error:
             many = f"{len(held)} documents in a row" if len(held) > 1 else "a document"
             return [], EndpointUnavailable(
-                f"{self._endpoint.address.url} did not read {many}, nor a harmless text ({error}); look at the "
+                f"{self._endpoint.address.url} did not read {many}, nor a harmless text ({error}). Look at the "
                 f"server, LLM_MODEL and {self._endpoint.address.url_setting}, and run again."
             )
         return list(held), None

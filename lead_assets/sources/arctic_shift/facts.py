@@ -54,8 +54,8 @@ class SubredditBook:
             found = self._look_up(missing)
         except ArcticShiftError as error:
             raise LookUpFailed(
-                f"The facts about {len(missing)} subreddits could not be read from {self._client.url} ({error}); "
-                "run the campaign again later."
+                f"The facts about {len(missing)} subreddits could not be read from {self._client.url} ({error}). "
+                "Run the campaign again later."
             ) from error
         self._unheard_of |= missing.keys() - found.keys()
         if found:

@@ -107,5 +107,5 @@ def _without_nothing(thing: Thing) -> Thing:
 
 def _warn(client: ArcticShiftClient, counts: SourceCounts, left: int, error: ArcticShiftError) -> None:
     counts.warnings.append(
-        f"{left} stored documents could not be refreshed from {client.url} ({error}); the next run tries again."
+        f"{left} stored documents could not be refreshed from {client.url} ({error}). The next run tries again."
     )

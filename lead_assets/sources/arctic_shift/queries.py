@@ -69,7 +69,7 @@ def require_subreddits(campaign: Campaign) -> None:
     """
     if not subreddits_of(campaign):
         raise SourceNotFound(
-            f"Campaign {campaign.id} names no subreddit to search, which Arctic Shift needs; list some under "
+            f"Campaign {campaign.id} names no subreddit to search, which Arctic Shift needs. List some under "
             "`subreddits: {include: […]}` in its file."
         )
 

@@ -156,12 +156,12 @@ class Reading:
         where = f"{query.kind} of r/{query.subreddit}"
         if page.crowded is not None:
             moment = datetime.fromtimestamp(page.crowded, UTC)
-            self._warn(f"More {where} than fit a page were posted in the second {moment}; some may be missing.")
+            self._warn(f"More {where} than fit a page were posted in the second {moment}. Some may be missing.")
         if cut:
             reached = datetime.fromtimestamp(page.cursor or 0, UTC)
             self._warn(
                 f"There are more new {where} than are read in one run: those before {reached:%Y-%m-%d %H:%M} UTC were "
-                "left out; for them crawl a monthly dump with --source archive."
+                "left out. For them crawl a monthly dump with --source archive."
             )
 
     def _doubt(self, subreddit: str) -> None:
@@ -172,7 +172,7 @@ class Reading:
             return
         if subreddit.casefold() not in known or not known[subreddit.casefold()].reachable:
             self._warn(
-                f"Arctic Shift knows no subreddit r/{subreddit}; check its spelling under `subreddits.include` in the "
+                f"Arctic Shift knows no subreddit r/{subreddit}. Check its spelling under `subreddits.include` in the "
                 "campaign's file."
             )
 
@@ -180,7 +180,7 @@ class Reading:
         self._spent = True
         self.errors.append(str(error))
         self._warn(
-            f"The crawl stopped after {self._counts.requests} requests, as many as a run may send; the next run goes "
+            f"The crawl stopped after {self._counts.requests} requests, as many as a run may send. The next run goes "
             "on from there (REDDIT_MAX_REQUESTS_PER_RUN allows more)."
         )
 

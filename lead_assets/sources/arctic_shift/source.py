@@ -84,7 +84,7 @@ class ArcticShiftSource:
         yield from self._batches(reading.pages())
         if reading.errors and not self._client.answered:
             raise SourceFailed(
-                f"Nothing could be read from {self._client.url} ({reading.errors[0]}); look at "
+                f"Nothing could be read from {self._client.url} ({reading.errors[0]}). Look at "
                 "https://status.arctic-shift.photon-reddit.com and run the campaign again later."
             )
         self._client.max_requests = self._max_requests

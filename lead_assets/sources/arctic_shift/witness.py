@@ -51,7 +51,7 @@ class ArcticShiftWitness:
             things = fetch(self._client, list(held))
         except ArcticShiftError as error:
             raise SourceFailed(
-                f"{self._client.url} could not be asked what is gone ({error}). Sweep again later; what was found gone "
+                f"{self._client.url} could not be asked what is gone ({error}). Sweep again later. What was found gone "
                 "so far goes then."
             ) from error
         own = [name for name, each in held.items() if SOURCE in each.sources]

@@ -111,18 +111,18 @@ class _translated:  # noqa: N801  reads as a phrase: with _translated(...)
         if isinstance(error, asyncprawcore.AsyncPrawcoreException):
             raise self._told(error) from None
         if isinstance(error, TypeError | AttributeError | LookupError | ValueError):
-            raise RedditUnavailable(f"{self._where} answered with something unexpected; run again later.") from error
+            raise RedditUnavailable(f"{self._where} answered with something unexpected. Run again later.") from error
 
     def _told(self, error: asyncprawcore.AsyncPrawcoreException) -> SourceFailed:
         response = getattr(error, "response", None)
         status = getattr(response, "status", None)
         match error:
             case asyncprawcore.OAuthException():
-                return RedditRefused(f"{self._where} refuses the app ({error}); check REDDIT_CLIENT_ID and its type.")
+                return RedditRefused(f"{self._where} refuses the app ({error}). Check REDDIT_CLIENT_ID and its type.")
             case _ if status == 403 and _is_html(response):
                 return RedditRefused(
                     f"{self._where} refuses us with a web page (403), as it does with user agents that it does not "
-                    "like; set REDDIT_USER_AGENT to something like "
+                    "like. Set REDDIT_USER_AGENT to something like "
                     "'linux:your.app.name:v1.0 (by /u/your_reddit_name)'."
                 )
             case asyncprawcore.Forbidden() | asyncprawcore.NotFound() | asyncprawcore.Redirect():
@@ -135,13 +135,13 @@ class _translated:  # noqa: N801  reads as a phrase: with _translated(...)
                 return self._refused_credentials()
             case _:
                 return RedditUnavailable(
-                    f"{self._where} did not answer properly ({type(error).__name__}: {str(error)[:100]}); run again "
+                    f"{self._where} did not answer properly ({type(error).__name__}: {str(error)[:100]}). Run again "
                     "later."
                 )
 
     def _refused_credentials(self) -> RedditRefused:
         return RedditRefused(
-            f"{self._where} refuses the credentials (401); check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET at "
+            f"{self._where} refuses the credentials (401). Check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET at "
             "https://www.reddit.com/prefs/apps: the app may have been revoked."
         )
 

@@ -124,7 +124,7 @@ class ListingReader:
         if not self.pending.has_room_for(PAGE):
             raise RunBudgetSpent(
                 "This run has nearly made the requests that it may make (REDDIT_MAX_REQUESTS_PER_RUN) and stopped "
-                "early; the next one continues from there."
+                "early. The next one continues from there."
             )
         return read_page(self._client.get(query.path, query.params | _cursor(progress, read)))
 
@@ -135,7 +135,7 @@ class ListingReader:
     def _note_cap(self, query: Query, page: Page, read: int) -> None:
         if page.after is None and read >= LISTING_CAP - PAGE // 2 and not self._is_too_old(page):
             self._client.counts.warnings.append(
-                f"Reddit gives at most {LISTING_CAP} results; older ones are missing of: {query.label}. Runs that come "
+                f"Reddit gives at most {LISTING_CAP} results. Older ones are missing of: {query.label}. Runs that come "
                 "often lose nothing; fewer keywords or subreddits for a campaign reach further back."
             )
 

@@ -73,13 +73,13 @@ class Pace:
         """
         if not self.left:
             raise RunBudgetSpent(
-                f"This run has made its {self._max_requests} requests (REDDIT_MAX_REQUESTS_PER_RUN); "
-                "the next one continues from there."
+                f"This run has made its {self._max_requests} requests (REDDIT_MAX_REQUESTS_PER_RUN). "
+                "The next one continues from there."
             )
         while (seconds := self._budget.acquire()) > 0:
             if seconds > LONGEST_WAIT_SECONDS:
                 raise RunBudgetSpent(
-                    f"Reddit asks all runs of this app to wait {seconds:.0f} seconds more; run again after that."
+                    f"Reddit asks all runs of this app to wait {seconds:.0f} seconds more. Run again after that."
                 )
             self._report(seconds, "the request budget (REDDIT_REQUESTS_PER_MINUTE)")
             await self.wait(seconds)
@@ -185,8 +185,8 @@ class PacedRequestor(asyncprawcore.Requestor):
             return await policy.run_async(attempt, before_wait=self._pace.before_retry, sleep=self._pace.wait)
         except TryAgain as failure:
             raise RedditUnavailable(
-                f"Reddit answered {failure} for {policy.seconds:.0f} seconds (REDDIT_RETRY_SECONDS); "
-                "what was crawled before stays. Run again later."
+                f"Reddit answered {failure} for {policy.seconds:.0f} seconds (REDDIT_RETRY_SECONDS). "
+                "What was crawled before stays. Run again later."
             ) from None
 
     async def _send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Answer:

@@ -91,7 +91,7 @@ class RedditSource:
         lost = [name for name in named if not facts[name.casefold()].reachable]
         if lost:
             sentence = (
-                f"{', '.join(f'r/{name}' for name in lost)}: private, banned, or not there; check subreddits.include "
+                f"{', '.join(f'r/{name}' for name in lost)}: private, banned, or not there. Check subreddits.include "
                 f"of campaign {campaign.id}."
             )
             if len(lost) == len(named):

@@ -36,7 +36,7 @@ def read_page(answer: Any) -> Page:
     data = answer.get("data") if isinstance(answer, Mapping) else None
     children = data.get("children") if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or not isinstance(children, list):
-        raise RedditUnavailable("Reddit answered with something else than a listing; run again later.")
+        raise RedditUnavailable("Reddit answered with something else than a listing. Run again later.")
     after = data.get("after")
     return Page([_data(child) for child in children], after if isinstance(after, str) and after else None)
 
@@ -53,7 +53,7 @@ def read_tree(answer: Any) -> tuple[Thing, list[Thing], list[str]]:
         RedditUnavailable: the answer is no comment tree.
     """
     if not isinstance(answer, list) or len(answer) != 2:
-        raise RedditUnavailable("Reddit answered with something else than a comment tree; run again later.")
+        raise RedditUnavailable("Reddit answered with something else than a comment tree. Run again later.")
     posts = read_page(answer[0]).things
     comments, missing = flatten(read_page(answer[1]).things)
     return posts[0] if posts else {}, comments, missing
@@ -68,7 +68,7 @@ def read_things(answer: Any) -> list[Thing]:
     for key in ("json", "data", "things"):
         answer = answer.get(key) if isinstance(answer, Mapping) else None
     if not isinstance(answer, list):
-        raise RedditUnavailable("Reddit answered with something else than comments; run again later.")
+        raise RedditUnavailable("Reddit answered with something else than comments. Run again later.")
     return [_data(child) for child in answer]
 
 

@@ -87,7 +87,7 @@ def test_migrating_twice_and_at_once_is_the_same_as_once(empty_url: str) -> None
 
 def test_a_schema_that_is_not_there_is_a_clear_error(empty_url: str) -> None:
     database = Database(empty_url)
-    with pytest.raises(SchemaOutOfDate, match=r"at revision none, but this version needs \d+; run `lead-assets up`"):
+    with pytest.raises(SchemaOutOfDate, match=r"at revision none, but this version needs \d+. Run `lead-assets up`"):
         database.check()
     database.close()
 

@@ -141,7 +141,7 @@ def test_what_nobody_expected_is_500_without_a_word_of_it(
     monkeypatch.setattr("lead_assets.api.routes.read_funnel", broken)
     answer = client.get("/campaigns/crm/stats")
     assert answer.status_code == 500
-    assert answer.json() == {"error": "Something went wrong here; the log says what."}
+    assert answer.json() == {"error": "Something went wrong here. The log says what."}
     # The server writes its log once the answer is out.
     eventually(lambda: "a secret of the inside" in caplog.text, "the traceback in the log")
 

@@ -29,7 +29,7 @@ def test_a_token_is_printed_once_and_listed_without_it(installed: Installation) 
     (listed,) = json.loads(lead_assets(installed, "tokens", "list", "--json").stdout)
     assert (listed["name"], listed["revoked_at"]) == ("reports", None)
     again = lead_assets(installed, "tokens", "new", "reports", code=2)
-    assert "There is or was a token reports; choose another name." in again.output
+    assert "There is or was a token reports. Choose another name." in again.output
     assert "not a valid name for a token" in lead_assets(installed, "tokens", "new", "a b", code=2).output
 
 
@@ -46,7 +46,7 @@ def test_without_a_token_that_counts_only_this_machine_is_served(installed: Inst
     def refused() -> str:
         return lead_assets(installed, "api", "--host", host, "--port", str(free_port()), code=2).stderr
 
-    sentence = "there is no token; make one with `lead-assets tokens new NAME`"
+    sentence = "there is no token. Make one with `lead-assets tokens new NAME`"
     assert sentence in refused()
     installed.token()
     installed.revoke()

@@ -274,7 +274,7 @@ def test_on_a_full_disk_the_run_goes_on_and_the_state_says_why(rows: int, tmp_pa
 
     assert log.state.startswith("not written: File too large (")
     assert str(tmp_path / "shop") in log.state
-    assert log.state.endswith("make room there or set REJECTION_LOG_DIR")
+    assert log.state.endswith("Make room there or set REJECTION_LOG_DIR")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

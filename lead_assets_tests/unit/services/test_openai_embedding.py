@@ -240,7 +240,7 @@ def test_another_dimension_than_the_model_s_stops_with_one_sentence(server: Stan
     embedder = opened(model)
     embedder.embed(["first"])
     server.fail(EMBEDDINGS, faults.wrong_dimension(384).at(times=None))
-    with pytest.raises(EmbeddingFailed, match=r"gave vectors of \[384\] dimensions .* nothing of the batch was stored"):
+    with pytest.raises(EmbeddingFailed, match=r"gave vectors of \[384\] dimensions .* Nothing of the batch was stored"):
         one_batch(embedder, ["text"])
 
 

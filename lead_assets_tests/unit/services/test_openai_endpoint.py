@@ -182,7 +182,7 @@ def test_the_endpoint_of_each_purpose(
     ],
 )
 def test_an_address_with_secrets_or_that_is_none_is_refused_and_not_repeated(url: str) -> None:
-    with pytest.raises(SettingInvalid, match=r"OPENAI_BASE_URL .* a key goes into OPENAI_API_KEY") as refused:
+    with pytest.raises(SettingInvalid, match=r"OPENAI_BASE_URL .* A key goes into OPENAI_API_KEY") as refused:
         address_in({"OPENAI_BASE_URL": url}, "LLM")
     assert "secret" not in str(refused.value)
 

@@ -384,7 +384,7 @@ def test_a_refused_or_limited_request_spends_nothing_of_the_cap(server: StandIn)
 
 
 def test_a_cap_on_cost_without_a_price_is_refused_before_anything_is_spent(server: StandIn) -> None:
-    with pytest.raises(SettingInvalid, match="price of my-model is unknown; set MODEL_PRICES"):
+    with pytest.raises(SettingInvalid, match=r"price of my-model is unknown\. Set MODEL_PRICES"):
         extractor(server, model="my-model", max_cost_usd=1.0)
 
 

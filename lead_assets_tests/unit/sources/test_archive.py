@@ -298,7 +298,7 @@ def test_a_damaged_file_ends_in_one_sentence_that_says_what_to_do(crawl: Callabl
 
     assert failure is not None
     assert "archive cannot be read past record " in str(failure)
-    assert "fetch the file again and repeat the run" in str(failure)
+    assert "Fetch the file again and repeat the run" in str(failure)
     assert "\n" not in str(failure)
 
 
@@ -501,7 +501,7 @@ def test_a_file_that_is_not_there_is_told_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound) as refused:
         ArchiveSource(tmp_path / "RS_2026-01.zst")
 
-    expected = f"There is no archive file at {tmp_path / 'RS_2026-01.zst'}; give the path of an .ndjson or .zst file."
+    expected = f"There is no archive file at {tmp_path / 'RS_2026-01.zst'}. Give the path of an .ndjson or .zst file."
     assert str(refused.value) == expected
 
 

@@ -846,7 +846,7 @@ def test_a_crawl_in_which_all_failed_is_told_in_one_sentence(fault: Fault, world
         world.crawl(retry_seconds=3, timeout_seconds=0.05)
 
     assert str(failed.value).startswith(f"Nothing could be read from {world.server.url} (")
-    assert str(failed.value).endswith("run the campaign again later.")
+    assert str(failed.value).endswith("Run the campaign again later.")
     assert "\n" not in str(failed.value)
     assert world.memory.queries == {}
 
@@ -1029,7 +1029,7 @@ def test_a_subreddit_that_nobody_knows_is_told_and_one_that_is_merely_quiet_is_n
     crawled = world.crawl(campaign(subreddits={"include": ["quiet", "smallbusines"]}))
 
     assert len(crawled.source.counts.warnings) == 1
-    assert "no subreddit r/smallbusines;" in crawled.warnings
+    assert "no subreddit r/smallbusines." in crawled.warnings
     assert "`subreddits.include`" in crawled.warnings
 
 

@@ -45,7 +45,7 @@ def test_waiting_for_the_budget_is_said_and_counted() -> None:
 def test_a_wait_of_hours_ends_the_run_with_what_it_has() -> None:
     paced = pace(FakeBudget(waits=[LONGEST_WAIT_SECONDS + 1]))
 
-    with pytest.raises(RunBudgetSpent, match="run again after that"):
+    with pytest.raises(RunBudgetSpent, match="Run again after that"):
         asyncio.run(paced.admit())
 
     assert paced.left == 10
