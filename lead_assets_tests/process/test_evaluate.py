@@ -80,7 +80,7 @@ class Shell:
         )
 
     def until_it_has_documents(self, process: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240  # the machine may be busy
         while not self.rows()["documents"]:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
