@@ -173,9 +173,10 @@ class Soak:
         """What Reddit alone knows to be deleted goes."""
         with ExitStack() as stack:
             place = self.place(stack)
-            client = open_reddit_for_sweep(self.context(place, self.ids[0]).environment, place.database, lambda _: None)
-            stack.callback(client.close)
-            sweep(place.database, place.search_index, client, place.folder / "rejections")
+            environment = self.context(place, self.ids[0]).environment
+            witness = open_witness(environment, "reddit", place.database, lambda _: None)
+            stack.callback(witness.close)
+            sweep(place.database, place.search_index, witness, place.folder / "rejections")
 
     def measure(self) -> None:
         """Bytes in the database and of this process."""
