@@ -634,7 +634,7 @@ def test_a_schema_of_a_newer_version_is_told_by_up_too(ran: Shell) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE lead_assets.alembic_version SET version_num = '9999'"))
     engine.dispose()
-    assert "a newer lead_assets made it" in ran("up", code=2).output
+    assert "A newer lead_assets made it" in ran("up", code=2).output
 
 
 @pytest.mark.parametrize("scheme", ["postgres://", "postgresql+psycopg://"])

@@ -4,8 +4,9 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,8 @@ def started(folder: Path, database_url: str, *lines: str) -> tuple[subprocess.Po
     assert PGBOUNCER is not None
     given = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     if given:
-        config.chmod(0o644)
-        for parent in (folder, *folder.parents[:2]):
-            parent.chmod(0o755)
+        os.chown(folder, NOBODY, NOBODY)
+        os.chown(config, NOBODY, NOBODY)
     process = subprocess.Popen([PGBOUNCER, str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **given)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
@@ -48,12 +48,20 @@ def started(folder: Path, database_url: str, *lines: str) -> tuple[subprocess.Po
     return process, f"postgresql://somebody@127.0.0.1:{port}/pooled"
 
 
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that another account can come to: pytest's own are closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 @pytest.mark.parametrize("ignored", ["", "ignore_startup_parameters = options"])
 def test_a_pooler_is_refused_by_up_with_the_reason(
     mode: str,
     ignored: str,
     tmp_path: Path,
+    reachable: Path,
     servers: embedded.Servers,
     new_database_url: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
@@ -63,7 +71,7 @@ def test_a_pooler_is_refused_by_up_with_the_reason(
     with direct.begin() as connection:
         connection.execute(sa.text("DROP SCHEMA lead_assets CASCADE"))
         connection.execute(sa.text("DROP SCHEMA dagster CASCADE"))
-    process, pooled = started(tmp_path, database_url, f"pool_mode = {mode}", ignored)
+    process, pooled = started(reachable, database_url, f"pool_mode = {mode}", ignored)
     try:
         with sa.create_engine(pooled, poolclass=sa.NullPool).connect() as connection:
             assert connection.scalar(sa.text("SELECT 1")) == 1, "the pooler itself works"
