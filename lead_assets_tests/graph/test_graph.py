@@ -567,7 +567,7 @@ def test_the_launchpad_shows_what_is_in_force_where_a_setting_is_not_set(
 
     world.campaign()
     filled = launchpad_config("crm")["resources"]["run_settings"]["config"]
-    assert (filled["COSINE_THRESHOLD"], filled["STORE_CONTACTS"]) == (0.15, True)
+    assert (filled["COSINE_THRESHOLD"], filled["STORE_CONTACTS"]) == (0.12, True)
     assert [name for name, value in filled.items() if value is None] == []
 
     untouched = RunSettings(**filled).resolve("crm")

@@ -846,7 +846,7 @@ def test_a_crawl_in_which_all_failed_is_told_in_one_sentence(fault: Fault, world
         world.crawl(retry_seconds=3, timeout_seconds=0.05)
 
     assert str(failed.value).startswith(f"Nothing could be read from {world.server.url} (")
-    assert str(failed.value).endswith("Run the campaign again later.")
+    assert str(failed.value).endswith("run the campaign again later.")
     assert "\n" not in str(failed.value)
     assert world.memory.queries == {}
 
