@@ -26,7 +26,7 @@ from lead_assets.export import write_records
 from lead_assets.inbox import statuses
 from lead_assets.inbox.marks import COLUMNS, export_rows, import_rows, parse_marks
 from lead_assets.pipeline.run_context import resolve_run
-from lead_assets.storage.lead_events import read_least_sure
+from lead_assets.storage.candidates import read_least_sure
 from lead_assets.storage.rejected import read_audits, read_sample
 
 _MAX_FILE_BYTES = 64 * 2**20

@@ -36,7 +36,7 @@ def train(golden: tuple[Path, ...], output: Path, without_vectors: bool, vectors
     The same files give the same bytes. Use the model with the setting LEAD_MODEL.
     """
     files, campaigns, embedder = labelled(golden, vectors)
-    model = trained_model(files, campaigns, None if without_vectors else embedder, settings_in_force({}, embedder))
+    model = trained_model(files, campaigns, None if without_vectors else embedder, evaluation_settings({}, embedder))
     try:
         write_lead_model(model, output)
     except OSError as error:
@@ -52,7 +52,7 @@ def labelled(golden: Sequence[Path], vectors: Path | None) -> tuple[list[GoldenF
         return files, [labelled_campaign(file, embedder) for file in files], embedder.model
 
 
-def settings_in_force(assigned: Mapping[str, Any], embedder: str) -> Settings:
+def evaluation_settings(assigned: Mapping[str, Any], embedder: str) -> Settings:
     """The environment's settings with the age gate open, and ``assigned`` above them."""
     from lead_assets.domain.thresholds import cosine_threshold_of
 
@@ -61,10 +61,7 @@ def settings_in_force(assigned: Mapping[str, Any], embedder: str) -> Settings:
         Layer("evaluation", OPEN_AGE_GATE),
         Layer("--set", assigned),
     ]
-    settings = resolve(layers).settings
-    if settings.cosine_threshold is not None:
-        return settings
-    return settings.model_copy(update={"cosine_threshold": cosine_threshold_of(embedder)})
+    return resolve(layers).settings.with_cosine_threshold(cosine_threshold_of(embedder))
 
 
 def write_left_out_models(golden: Sequence[Path], vectors: Path | None, folder: Path) -> list[Path]:
@@ -87,7 +84,7 @@ def leave_one_out(
 ) -> None:
     """Print what models that were trained on the other campaigns make of each."""
     files, campaigns, embedder = _several(golden, vectors)
-    settings = settings_in_force(assigned, embedder)
+    settings = evaluation_settings(assigned, embedder)
     found = {
         "with_vectors": report(judge_left_out(files, campaigns, settings, embedder), settings, marks),
         "any_embedder": report(judge_left_out(files, campaigns, settings, None), settings, marks),

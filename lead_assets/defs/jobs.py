@@ -15,7 +15,7 @@ from lead_assets.defs.sweep import sweep_deletions
 from lead_assets.domain.backfill import CONTENT_TAG, content_digest
 from lead_assets.domain.errors import CampaignInvalid, InvalidInput, LeadAssetsError
 from lead_assets.pipeline.connect import witness_for
-from lead_assets.pipeline.run_context import resolve_run, settings_in_force
+from lead_assets.pipeline.run_context import resolve_run, values_in_force
 
 GRAPH = dg.AssetSelection.groups(GROUP).materializable()
 """All but the view that people read."""
@@ -31,7 +31,7 @@ def launchpad_config(campaign_id: str) -> dict[str, Any]:
     environment = Environment.read()
     try:
         run = resolve_run(environment, campaign_id)
-        settings = settings_in_force(run.settings, environment, run.source)
+        settings = values_in_force(run.settings, environment, run.source)
     except LeadAssetsError:
         settings = {}  # the run itself says what is wrong with the campaign
     return {"resources": {"run_settings": {"config": settings}}}

@@ -25,9 +25,9 @@ ENDS: Mapping[str, tuple[str, ...]] = {
     "postponed": ("postponed",),
 }
 """How a record that matched can end, and the counts of a crawl that say how often. Repeats are the same state of a
-document again, or an older one; deleted are what was taken down, and what is on the list of what was; expired is
-older than RETENTION_DAYS; excluded is what
-the campaign's lists leave out; postponed is what the next crawl meets again, because a look-up failed."""
+document again, or an older one; deleted are what was taken down, and what is on the list of what was; expired is older
+than RETENTION_DAYS; excluded is what the campaign's lists leave out; postponed is what the next crawl meets again,
+because a look-up failed."""
 UNMATCHED = "records_unmatched"
 
 

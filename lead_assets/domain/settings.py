@@ -184,6 +184,10 @@ class Settings(BaseModel):
             )
         return self
 
+    def with_cosine_threshold(self, own: float) -> "Settings":
+        """These settings, with the embedding model's ``own`` cosine threshold where COSINE_THRESHOLD is unset."""
+        return self if self.cosine_threshold is not None else self.model_copy(update={"cosine_threshold": own})
+
     def keeps_contacts_of(self, source: str) -> bool:
         """Whether contacts found in documents of ``source`` are stored."""
         return source == OWN_FILE if self.store_contacts is None else self.store_contacts

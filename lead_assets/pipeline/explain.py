@@ -15,8 +15,7 @@ from lead_assets.domain.judging import judge
 from lead_assets.domain.lead_model import LeadModel, described, what_would_change
 from lead_assets.domain.scoring import contributions
 from lead_assets.domain.settings import Settings
-from lead_assets.domain.thresholds import LOCAL_MODELS, cosine_threshold_of
-from lead_assets.pipeline.run_context import RunContext
+from lead_assets.pipeline.run_context import RunContext, settings_of_ranking
 from lead_assets.storage.database import Database
 from lead_assets.storage.leads import read_other_places
 from lead_assets.storage.statistics import read_explanation
@@ -35,7 +34,7 @@ def explain_document(database: Database, run: RunContext, reddit_id: str) -> dic
     with database.connect() as connection:
         found = read_explanation(connection, campaign_id, reddit_id)
         places = read_other_places(connection, campaign_id, reddit_id)
-    settings = _settings_of(run, found)
+    settings = settings_of_ranking(run, (found["candidates"] or {}).get("model"))
     if found["documents"] is None and found["rejections"] is None:
         raise InvalidInput(
             f"Campaign {campaign_id} has not seen {reddit_id}. Give a link or a fullname such as t3_abc123 of a "
@@ -58,14 +57,6 @@ def explain_document(database: Database, run: RunContext, reddit_id: str) -> dic
         "extraction": _extraction(found["extractions"]),
         "relevance_score": lead.get("relevance_score"),
     }
-
-
-def _settings_of(run: RunContext, found: dict[str, Row | None]) -> Settings:
-    """The settings in force; an unset cosine threshold is that of the model which ranked the document."""
-    if run.settings.cosine_threshold is not None:
-        return run.settings
-    model = (found["candidates"] or {}).get("model") or LOCAL_MODELS
-    return run.settings.model_copy(update={"cosine_threshold": cosine_threshold_of(model)})
 
 
 def _outcome(found: dict[str, Row | None], settings: Settings) -> str:

@@ -22,7 +22,7 @@ from lead_assets.domain.keywords import KeywordMatcher
 from lead_assets.domain.lead_decision import decide
 from lead_assets.domain.scoring import fuse
 from lead_assets.domain.settings import Layer, Settings, resolve
-from lead_assets.domain.thresholds import LOCAL_MODELS, cosine_threshold_of
+from lead_assets.domain.thresholds import cosine_threshold_of
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.storage.previews import read_for_preview, read_own_texts
 
@@ -70,7 +70,7 @@ def preview(connection: sa.Connection, run: RunContext, changes: Changes) -> Pre
     frame = read_for_preview(connection, run.campaign.id)
     if frame.empty:
         return Preview([], [], 0, 0, 0)
-    settings = _with_threshold(settings, str(frame["model"].iloc[0]))
+    settings = settings.with_cosine_threshold(cosine_threshold_of(str(frame["model"].iloc[0])))
     frame = frame.assign(fused_score=fuse(frame, settings.weights))
     if changes.negative_keywords:
         frame = frame.assign(ruled_out=_ruled_out(connection, frame, campaign, changes))
@@ -86,17 +86,6 @@ def preview(connection: sa.Connection, run: RunContext, changes: Changes) -> Pre
         leads_then=int(then.sum()),
         unread=int(unread.sum()),
     )
-
-
-def settings_in_force(run: RunContext, model: str | None) -> Settings:
-    """The run's settings with the cosine threshold of ``model`` where the campaign sets none."""
-    return _with_threshold(run.settings, model or LOCAL_MODELS)
-
-
-def _with_threshold(settings: Settings, model: str) -> Settings:
-    if settings.cosine_threshold is not None:
-        return settings
-    return settings.model_copy(update={"cosine_threshold": cosine_threshold_of(model)})
 
 
 def _decided(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:

@@ -98,9 +98,7 @@ class Ranking:
 
 def settings_for(run: RunContext, embedder: Embedder) -> Settings:
     """The settings in force; an unset cosine threshold is the embedding model's own."""
-    if run.settings.cosine_threshold is not None:
-        return run.settings
-    return run.settings.model_copy(update={"cosine_threshold": embedder.cosine_threshold})
+    return run.settings.with_cosine_threshold(embedder.cosine_threshold)
 
 
 def rank(

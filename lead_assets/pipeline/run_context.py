@@ -91,7 +91,7 @@ def resolve_run(environment: Environment, campaign_id: str, options: RunOptions 
     unset = {name for name in own if name in UNSET_MEANS and getattr(below, name.lower()) is None}
     if unset:
         others = {name: value for name, value in own.items() if name not in unset}
-        in_force = settings_in_force(resolve([*layers, Layer("run config", others)]).settings, environment, source)
+        in_force = values_in_force(resolve([*layers, Layer("run config", others)]).settings, environment, source)
         own = {name: value for name, value in own.items() if name not in unset or value != in_force[name]}
     resolved = resolve([*layers, Layer("run config", own)])
     path, as_of = _archive(campaign, options) if source == "archive" else (None, None)
@@ -99,7 +99,12 @@ def resolve_run(environment: Environment, campaign_id: str, options: RunOptions 
     return RunContext(campaign, resolved, source, path, as_of, environment)
 
 
-def settings_in_force(settings: Settings, environment: Environment, source: str) -> dict[str, Any]:
+def settings_of_ranking(run: RunContext, model: str | None) -> Settings:
+    """The run's settings, for documents that ``model`` has ranked; None where nothing is ranked yet."""
+    return run.settings.with_cosine_threshold(cosine_threshold_of(model or LOCAL_MODELS))
+
+
+def values_in_force(settings: Settings, environment: Environment, source: str) -> dict[str, Any]:
     """Every setting by name; what is unset has the value that counts for the embedding model and the source.
 
     Raises:

@@ -16,6 +16,7 @@ from lead_assets.storage.schema import (
     current_extractions,
     documents,
     extractions,
+    lead_marks,
     rejections,
 )
 
@@ -178,3 +179,24 @@ def read_components(connection: sa.Connection, campaign_id: str) -> "pd.DataFram
 
 def _same_document(ranked: sa.Table = candidates) -> sa.ColumnElement[bool]:
     return (documents.c.campaign_id == ranked.c.campaign_id) & (documents.c.reddit_id == ranked.c.reddit_id)
+
+
+def read_least_sure(connection: sa.Connection, campaign_id: str, threshold: float, limit: int) -> list[dict[str, Any]]:
+    """Readable candidates that nobody has marked, their probability nearest to ``threshold`` first."""
+    ranked = current_candidates.c
+    of_mark = (lead_marks.c.campaign_id == ranked.campaign_id) & (lead_marks.c.reddit_id == ranked.reddit_id)
+    of_document = (documents.c.campaign_id == ranked.campaign_id) & (documents.c.reddit_id == ranked.reddit_id)
+    query = (
+        sa.select(ranked.reddit_id, ranked.lead_probability, documents.c.title, documents.c.body, documents.c.url)
+        .join(documents, of_document)
+        .outerjoin(lead_marks, of_mark)
+        .where(
+            ranked.campaign_id == campaign_id,
+            ranked.is_readable,
+            ranked.lead_probability.is_not(None),
+            lead_marks.c.mark.is_(None),
+        )
+        .order_by(sa.func.abs(ranked.lead_probability - threshold), ranked.reddit_id)
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]

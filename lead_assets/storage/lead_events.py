@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from lead_assets.domain.document import is_fullname
 from lead_assets.storage.reading import read_frame
-from lead_assets.storage.schema import current_candidates, documents, lead_events, lead_marks, lead_states, rejections
+from lead_assets.storage.schema import documents, lead_events, lead_marks, lead_states, rejections
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,27 +155,6 @@ def read_all_marks(connection: sa.Connection, campaign_id: str) -> "pd.DataFrame
     columns = [column for column in lead_marks.columns if column.name != "campaign_id"]
     query = sa.select(*columns).where(lead_marks.c.campaign_id == campaign_id)
     return read_frame(connection, query.order_by(lead_marks.c.marked_at, lead_marks.c.reddit_id))
-
-
-def read_least_sure(connection: sa.Connection, campaign_id: str, threshold: float, limit: int) -> list[dict[str, Any]]:
-    """Readable candidates that nobody has marked, their probability nearest to ``threshold`` first."""
-    ranked = current_candidates.c
-    of_mark = (lead_marks.c.campaign_id == ranked.campaign_id) & (lead_marks.c.reddit_id == ranked.reddit_id)
-    of_document = (documents.c.campaign_id == ranked.campaign_id) & (documents.c.reddit_id == ranked.reddit_id)
-    query = (
-        sa.select(ranked.reddit_id, ranked.lead_probability, documents.c.title, documents.c.body, documents.c.url)
-        .join(documents, of_document)
-        .outerjoin(lead_marks, of_mark)
-        .where(
-            ranked.campaign_id == campaign_id,
-            ranked.is_readable,
-            ranked.lead_probability.is_not(None),
-            lead_marks.c.mark.is_(None),
-        )
-        .order_by(sa.func.abs(ranked.lead_probability - threshold), ranked.reddit_id)
-        .limit(limit)
-    )
-    return [dict(row._mapping) for row in connection.execute(query)]
 
 
 def take_texts(connection: sa.Connection, campaign_id: str, doomed: sa.Select[tuple[str]]) -> int:

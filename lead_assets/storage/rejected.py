@@ -35,13 +35,12 @@ def read_rejected(
     """Rejected documents, nearest to the threshold first: by ``gate``, by the reading, or by any gate.
 
     The distance is relative to the threshold, so that gates of different units can be compared; below a threshold of 1
-    it is absolute. What is marked over 18, and what had
-    no value, comes last.
+    it is absolute. What is marked over 18, and what had no value, comes last.
     """
     found, query = _found(campaign_id, gate)
     query = query.order_by(found.c.distance, found.c.reddit_id).limit(limit)
     if text:
-        places = (found.c.title, sa.func.coalesce(documents.c.body, found.c.excerpt), found.c.author)
+        places = (found.c.title, query.selected_columns["body"], found.c.author)
         query = query.where(sa.or_(*(place.icontains(text, autoescape=True) for place in places)))
     if after is not None:
         farther = found.c.distance > after.distance

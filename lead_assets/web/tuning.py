@@ -17,8 +17,8 @@ from lead_assets.domain.gate_catalog import GATES, RANK_GATES, REJUDGING_GATES
 from lead_assets.domain.gates import Gate
 from lead_assets.domain.settings import Settings
 from lead_assets.inbox.cards import MOST_CONTEXT, excerpt_of, reddit_link, shown
-from lead_assets.pipeline.preview import Preview, preview, settings_in_force
-from lead_assets.pipeline.run_context import RunContext, resolve_run
+from lead_assets.pipeline.preview import Preview, preview
+from lead_assets.pipeline.run_context import RunContext, resolve_run, settings_of_ranking
 from lead_assets.storage.inbox_leads import read_tab
 from lead_assets.storage.rejected import READING, Nearness, ranking_model, read_audits, read_rejected, read_sample
 from lead_assets.storage.statistics import read_funnel
@@ -67,7 +67,7 @@ def funnel(visit: Visiting, campaign_id: str, said: str = Query(default="", max_
     with visit.services.database.connect() as connection:
         head = read_head(visit, connection, campaign_id)
         stored = read_funnel(connection, campaign_id)
-        in_force = settings_in_force(head.run, ranking_model(connection, campaign_id))
+        in_force = settings_of_ranking(head.run, ranking_model(connection, campaign_id))
         changed, problem = _read_changes(head.run, in_force, given)
         tried, told = None, problem
         if (changed or any(rules.values())) and not problem:
@@ -126,7 +126,7 @@ def changed_settings(
         InvalidInput: one is not a number.
     """
     run = resolve_run(visit.services.environment, campaign_id)
-    changed, problem = _read_changes(run, settings_in_force(run, ranking_model(connection, campaign_id)), given)
+    changed, problem = _read_changes(run, settings_of_ranking(run, ranking_model(connection, campaign_id)), given)
     if problem:
         raise InvalidInput(problem)
     return changed
