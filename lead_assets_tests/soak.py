@@ -82,10 +82,7 @@ class Soak:
         place = opened_place(stack, self.at)
         place.moment, place.batch_documents = self.clock.moment, 50
         place.variables = {
-            "REDDIT_URL": self.server.url,
-            "REDDIT_CLIENT_ID": self.server.client_id,
-            "REDDIT_CLIENT_SECRET": self.server.client_secret,
-            "REDDIT_USER_AGENT": "linux:lead.assets.tests:v1 (by /u/nobody)",
+            **self.server.variables,
             "REDDIT_REQUESTS_PER_MINUTE": "100000",
         }
         return place

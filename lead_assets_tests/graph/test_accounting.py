@@ -49,10 +49,7 @@ def crawl(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.Monk
     corpus = Corpus()
     with RedditServer(corpus) as reddit, ArcticShiftServer() as arctic:
         for name, value in {
-            "REDDIT_URL": reddit.url,
-            "REDDIT_CLIENT_ID": reddit.client_id,
-            "REDDIT_CLIENT_SECRET": reddit.client_secret,
-            "REDDIT_USER_AGENT": "linux:lead.assets.tests:v1 (by /u/nobody)",
+            **reddit.variables,
             "ARCTIC_SHIFT_URL": arctic.url,
         }.items():
             monkeypatch.setenv(name, value)

@@ -32,10 +32,8 @@ def crawl(
     monkeypatch.setenv("REDDIT_RETRY_SECONDS", "0")
     corpus = Corpus()
     with RedditServer(corpus) as reddit, ArcticShiftServer() as arctic:
-        monkeypatch.setenv("REDDIT_URL", reddit.url)
-        monkeypatch.setenv("REDDIT_CLIENT_ID", reddit.client_id)
-        monkeypatch.setenv("REDDIT_CLIENT_SECRET", reddit.client_secret)
-        monkeypatch.setenv("REDDIT_USER_AGENT", "linux:lead.assets.tests:v1 (by /u/nobody)")
+        for name, value in reddit.variables.items():
+            monkeypatch.setenv(name, value)
         monkeypatch.setenv("ARCTIC_SHIFT_URL", arctic.url)
 
         def run(texts: Sequence[Text], **keys: Any) -> dict[str, list[str]]:

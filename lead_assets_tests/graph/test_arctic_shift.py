@@ -1,10 +1,7 @@
 """The whole way from Arctic Shift to the store, over TCP to a server that answers as it does."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from lead_assets_tests.conftest import World, checks, comment, failure, metadata, post
 from lead_assets_tests.faults import fault
@@ -14,14 +11,6 @@ from lead_assets_tests.stand_ins.arctic_shift_server.server import subreddit
 CRAWL = ("crawled_documents",)
 HOUR = 3_600
 DAY = 24 * HOUR
-
-
-@pytest.fixture
-def arctic(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArcticShiftServer]:
-    with ArcticShiftServer() as server:
-        monkeypatch.setenv("ARCTIC_SHIFT_URL", server.url)
-        monkeypatch.setenv("REDDIT_RETRY_SECONDS", "0")
-        yield server
 
 
 def campaign(world: World, **keys: Any) -> str:

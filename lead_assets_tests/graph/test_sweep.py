@@ -1,7 +1,6 @@
 """What users delete on Reddit must go: from every table, Typesense, vectors and files, and never come back."""
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -191,14 +190,6 @@ def test_typesense_down_during_a_sweep_loses_nothing(world: World, reddit: Reddi
     sweep(world)
     assert world.search_index.held("crm") == {}
     assert holding(world, lead["name"]) == []
-
-
-@pytest.fixture
-def arctic(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArcticShiftServer]:
-    with ArcticShiftServer() as server:
-        monkeypatch.setenv("ARCTIC_SHIFT_URL", server.url)
-        monkeypatch.setenv("REDDIT_RETRY_SECONDS", "0")
-        yield server
 
 
 def archived(world: World, arctic: ArcticShiftServer, *things: dict[str, Any]) -> None:

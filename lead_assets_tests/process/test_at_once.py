@@ -53,6 +53,14 @@ def run_at(at: Coordinates, campaign_id: str, archive: Path) -> None:
         place.run(place.context(campaign_id, archive=archive))
 
 
+def empty_place(stack: ExitStack, at: Coordinates) -> tuple[Coordinates, Place]:
+    """Clients of the stores at ``at``, and an index that goes with ``stack``."""
+    place = opened_place(stack, at)
+    place.search_index.ensure()
+    stack.callback(drop_index, place.search_index)
+    return at, place
+
+
 @fault(
     "two runs of one campaign are started at once",
     service="a run",
@@ -80,10 +88,7 @@ def test_ten_campaigns_over_the_same_posts(
         model = stack.enter_context(StandIn(dimension=16))
         states: list[State] = []
         for is_at_once in (False, True):
-            at = coordinates_of(tmp_path, servers, new_database_url(), model.url)
-            place = opened_place(stack, at)
-            place.search_index.ensure()
-            stack.callback(drop_index, place.search_index)
+            at, place = empty_place(stack, coordinates_of(tmp_path, servers, new_database_url(), model.url))
             works = [lambda name=name, at=at: run_at(at, name, archive) for name in names]
             if is_at_once:
                 at_once(*works)
@@ -108,10 +113,7 @@ def test_a_crawl_while_the_sweep_deletes(
         reddit = stack.enter_context(RedditServer(Corpus(things)))
         states: list[State] = []
         for is_at_once in (False, True):
-            at = coordinates_of(tmp_path, servers, new_database_url(), model.url)
-            place = opened_place(stack, at)
-            place.search_index.ensure()
-            stack.callback(drop_index, place.search_index)
+            at, place = empty_place(stack, coordinates_of(tmp_path, servers, new_database_url(), model.url))
             run_at(at, "crm", archives[0])
             for name in gone:
                 reddit.corpus.delete(name)
@@ -142,12 +144,7 @@ def sweep_at(at: Coordinates, reddit: RedditServer) -> None:
     """A sweep with clients of its own."""
     with ExitStack() as stack:
         place: Place = opened_place(stack, at)
-        place.variables = {
-            "REDDIT_URL": reddit.url,
-            "REDDIT_CLIENT_ID": reddit.client_id,
-            "REDDIT_CLIENT_SECRET": reddit.client_secret,
-            "REDDIT_USER_AGENT": "linux:lead.assets.tests:v1 (by /u/nobody)",
-        }
+        place.variables = reddit.variables
         witness = open_witness(place.context().environment, "reddit", place.database, lambda _: None)
         stack.callback(witness.close)
         sweep(place.database, place.search_index, witness, place.folder / "rejections")

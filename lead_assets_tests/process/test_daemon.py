@@ -72,12 +72,7 @@ def service(
     for campaign_id, keys in {"minutely": {"schedule": "* * * * *"}, "by_hand": {}}.items():
         (tmp_path / "campaigns" / f"{campaign_id}.yaml").write_text(yaml.safe_dump(content | keys))
     with RedditServer(Corpus(posts=map(asking, range(5)))) as reddit:
-        environment |= {
-            "REDDIT_URL": reddit.url,
-            "REDDIT_CLIENT_ID": reddit.client_id,
-            "REDDIT_CLIENT_SECRET": reddit.client_secret,
-            "REDDIT_USER_AGENT": "linux:lead.assets.tests:v1",
-        }
+        environment |= reddit.variables
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         with dagster_dev(tmp_path) as port, dg.DagsterInstance.get() as instance:

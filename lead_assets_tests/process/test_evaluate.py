@@ -283,7 +283,7 @@ def test_the_graph_runs_under_models_of_the_other_campaigns(shell: Shell, tmp_pa
     ranked = [answer["campaigns"][0]["rankings"]["lead_assets"]["ndcg@10"] for answer in (left_out, shipped)]
     assert ranked[0] < ranked[1]
     assert set(left_out["mean_list"]) == {"recall", "precision", "gates_recall"}
-    assert set(shell.rows().values()) <= {0, 1}
+    assert not any(shell.rows().values())
     shown = shell("evaluate", *files, "--leave-one-out", "--graph")
     assert "The gates keep" in shown.stdout
     assert "belongs to --leave-one-out" in shell("evaluate", files[0], "--graph", code=2).output

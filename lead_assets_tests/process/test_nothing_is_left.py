@@ -77,10 +77,8 @@ def test_a_sweep_leaves_ids_only(
     assert not {table for table in before if table.startswith("dagster.")}, "metadata holds ids only"
 
     with RedditServer(Corpus()) as reddit:
-        monkeypatch.setenv("REDDIT_URL", reddit.url)
-        monkeypatch.setenv("REDDIT_CLIENT_ID", reddit.client_id)
-        monkeypatch.setenv("REDDIT_CLIENT_SECRET", reddit.client_secret)
-        monkeypatch.setenv("REDDIT_USER_AGENT", "linux:lead.assets.tests:v1")
+        for name, value in reddit.variables.items():
+            monkeypatch.setenv(name, value)
         assert "5 are gone" in shell("sweep").output
 
     assert held_in_tables(database_url) == {}

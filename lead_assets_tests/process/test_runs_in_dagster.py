@@ -105,12 +105,7 @@ def there(
     folder = tmp_path_factory.mktemp("there")
     url = _create_database(servers.database_url, f"t_{folder.name}_{os.getpid()}", template_database)
     with pytest.MonkeyPatch.context() as patch, RedditServer(Corpus()) as reddit:
-        own = installation(folder, url, servers) | {
-            "REDDIT_URL": reddit.url,
-            "REDDIT_CLIENT_ID": reddit.client_id,
-            "REDDIT_CLIENT_SECRET": reddit.client_secret,
-            "REDDIT_USER_AGENT": "linux:lead.assets.tests:v1",
-        }
+        own = installation(folder, url, servers) | reddit.variables
         for name, value in own.items():
             patch.setenv(name, value)
         with (

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from lead_assets.cli import main
 from lead_assets.domain.audit import SAMPLE, Audit
 from lead_assets.inbox.statuses import set_mark
+from lead_assets.storage.candidates import read_least_sure
 from lead_assets.storage.database import Database
-from lead_assets.storage.lead_events import read_least_sure
 from lead_assets.storage.rejected import read_audits, read_rejected, read_sample
 from lead_assets_tests.conftest import World, checks
 from lead_assets_tests.graph.test_graph import asking

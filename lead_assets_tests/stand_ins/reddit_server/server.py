@@ -59,6 +59,13 @@ class RedditServer:
         self._listener: Listener | None = None
         self._thread: threading.Thread | None = None
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of a process that asks this server."""
+        return {
+            **self.variables,
+        }
+
     def start(self) -> "RedditServer":
         """Serve in the background, on a free port unless one was asked for."""
         self._stopping.clear()
