@@ -63,7 +63,10 @@ class RedditServer:
     def variables(self) -> dict[str, str]:
         """The environment of a process that asks this server."""
         return {
-            **self.variables,
+            "REDDIT_URL": self.url,
+            "REDDIT_CLIENT_ID": self.client_id,
+            "REDDIT_CLIENT_SECRET": self.client_secret,
+            "REDDIT_USER_AGENT": "linux:lead.assets.tests:v1 (by /u/nobody)",
         }
 
     def start(self) -> "RedditServer":
