@@ -1,25 +1,20 @@
 """``backfill``: many campaigns through Dagster's queue, one run each, and how far they are."""
 
-import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
-from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from lead_assets.cli.completion import campaign_ids
 from lead_assets.cli.progress import STAGES
 from lead_assets.cli.run_options import run_options
-from lead_assets.cli.state import cell, console, echo_json, errors, json_option, known_campaign
+from lead_assets.cli.state import cell, console, echo_json, errors, json_option
 from lead_assets.config.campaign_files import list_campaigns
 from lead_assets.config.environment import Environment
 from lead_assets.dagster_client import backfills
@@ -38,22 +33,17 @@ from lead_assets.sources.archive import ArchiveSource
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
 """For how long a Dagster that does not answer is asked again: longer than a restart takes."""
-ORDER: tuple[State, ...] = (*IN_FLIGHT, "done", "failed", "canceled")
 MOST_LINES = 12
-_SPINNER = Spinner("dots")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a backfill is to do: campaigns, files left out with the reason, and what all runs do otherwise.
-
-    ``digest`` is None where everything is as the campaigns' files say.
-    """
+    """Campaigns, files left out with the reason, and what all runs do otherwise; without that there are no ``tags``."""
 
     campaigns: Mapping[str, Campaign]
     left_out: Mapping[str, str]
     config: Mapping[str, Any]
-    digest: str | None
+    tags: Mapping[str, str]
 
 
 @click.command()
@@ -135,11 +125,10 @@ def make_request(campaign_ids: Sequence[str], every: bool, config: Mapping[str, 
     left_out: dict[str, str] = {}
     for campaign_id in [file.id for file in list_campaigns(folder)] if every else campaign_ids:
         try:
-            campaign = known_campaign(campaign_id)
             context = RunSettings(**config).resolve(campaign_id)  # raises where settings are wrong, alone or together
             if "source" in config:  # what a campaign's own source lacks, its run reports: the others continue
                 require_source(context)
-            chosen[campaign_id] = campaign
+            chosen[campaign_id] = context.campaign
         except InvalidInput as error:
             if not every:
                 raise
@@ -149,7 +138,8 @@ def make_request(campaign_ids: Sequence[str], every: bool, config: Mapping[str, 
         raise CampaignInvalid(next(iter(left_out.values()), nothing))
     for sentence in left_out.values():
         errors.print(f"Left out: {sentence}", style="yellow", soft_wrap=True)
-    return Request(chosen, left_out, config, digest({"config": config, "archive": archive}) if config else None)
+    tags = {REQUEST_TAG: digest({"config": config, "archive": archive})} if config else {}
+    return Request(chosen, left_out, config, tags)
 
 
 def find_missing(service: DagsterService, request: Request) -> Plan:
@@ -160,9 +150,8 @@ def find_missing(service: DagsterService, request: Request) -> Plan:
     content of the file has succeeded.
     """
     ids = [*request.campaigns]
-    same = {REQUEST_TAG: request.digest} if request.digest else {}
-    newest = backfills.newest_runs(service, ids, same)
-    if request.digest:
+    newest = backfills.newest_runs(service, ids, request.tags)
+    if request.tags:
         content = {one: content_digest(campaign) for one, campaign in request.campaigns.items()}
         newest = {one: run for one, run in newest.items() if run.tags.get(CONTENT_TAG) == content[one]}
         done = {one for one, run in newest.items() if run.state == "done"}
@@ -171,18 +160,15 @@ def find_missing(service: DagsterService, request: Request) -> Plan:
         done = backfills.materialized(service, STAGES[-1]) - failed
     in_flight = {one for one, run in newest.items() if run.state in IN_FLIGHT}
     for other in backfills.unfinished(service):  # one that has only just been launched has no runs yet
-        if same.items() <= other.tags.items():
+        if request.tags.items() <= other.tags.items():
             in_flight |= {*other.of_state("waiting")}
-    return Plan(
-        missing=[one for one in ids if one not in done | in_flight],
-        done=[one for one in ids if one in done - in_flight],
-        in_flight=[one for one in ids if one in in_flight],
-    )
+    missing = [one for one in ids if one not in done | in_flight]
+    return Plan(missing, [one for one in ids if one in done - in_flight], [one for one in ids if one in in_flight])
 
 
 def left_alone(plan: Plan, request: Request) -> str:
     """What is not run, and why; empty where everything is run."""
-    total, how = len(request.campaigns), " with this request" if request.digest else ""
+    total, how = len(request.campaigns), " with this request" if request.tags else ""
     parts = [f"{len(plan.done)} of {total} done already{how}"] if plan.done else []
     parts += [f"{len(plan.in_flight)} of {total} queued or running now"] if plan.in_flight else []
     return f"{', '.join(parts)}; --again runs them too." if parts else ""
@@ -192,16 +178,14 @@ def _launch(service: DagsterService, request: Request, missing: Sequence[str]) -
     if not daemons_healthy(service, "BACKFILL", "QUEUED_RUN_COORDINATOR"):
         waits = "Dagster's daemon is not running, or has only just started: the backfill waits for it."
         errors.print(waits, style="yellow", soft_wrap=True)
-    tags = {REQUEST_TAG: request.digest} if request.digest else {}
-    backfill_id = backfills.launch(service, BACKFILL_JOB, missing, request.config, tags)
+    backfill_id = backfills.launch(service, BACKFILL_JOB, missing, request.config, request.tags)
     errors.print(f"Backfill {backfill_id}: {service.backfill_link(backfill_id)}", soft_wrap=True)
     return backfill_id
 
 
 def how_to_watch(service: DagsterService, backfill_id: str) -> str:
     """The command and the page that show a backfill."""
-    command = f"lead-assets backfill --watch {shlex.quote(backfill_id)}"
-    return f"Watch it with `{command}`, or at {service.backfill_link(backfill_id)}"
+    return f"Watch it with `lead-assets backfill --watch {backfill_id}`, or at {service.backfill_link(backfill_id)}"
 
 
 def watch(service: DagsterService, backfill_id: str, *, patience_seconds: float = PATIENCE_SECONDS) -> Backfill:
@@ -230,30 +214,23 @@ def watch(service: DagsterService, backfill_id: str, *, patience_seconds: float 
 def counts(backfill: Backfill) -> str:
     """How many campaigns are in which state, such as ``Backfill abc: 3 queued, 4 running, 13 done``."""
     found = Counter(run.state for run in backfill.campaigns.values())
-    states = ", ".join(f"{found[state]} {state}" for state in ORDER if found[state])
+    states = ", ".join(f"{found[state]} {state}" for state in get_args(State) if found[state])
     return f"Backfill {backfill.id}: {states or 'no campaigns yet'}"
 
 
-def picture(backfill: Backfill) -> RenderableType:
-    """The counts, a bar, and the running and failed campaigns."""
-    bar = Table.grid()  # a bar alone does not end its line
-    ended = len(backfill.of_state("done", "failed", "canceled"))
-    bar.add_row(ProgressBar(total=max(1, len(backfill.campaigns)), completed=ended, width=40))
-    table = Table(box=None, pad_edge=False, show_header=False)
+def picture(backfill: Backfill) -> Text:
+    """The counts, and a line for each running and failed campaign, as many as fit a terminal."""
     shown = backfill.of_state("running") + backfill.of_state("failed")
-    for campaign_id in shown[:MOST_LINES]:
-        run = backfill.campaigns[campaign_id]
-        mark = _SPINNER if run.state == "running" else Text("✗", "red")
-        table.add_row(mark, campaign_id, f"{run.seconds or 0:.0f} s", Text(run.step or "", "dim"))
-    if len(shown) > MOST_LINES:
-        table.add_row("", f"and {len(shown) - MOST_LINES} more")
-    return Group(Text(counts(backfill)), bar, table)
+    runs = {one: backfill.campaigns[one] for one in shown[:MOST_LINES]}
+    lines = [f"{run.state:<7}  {one}  {run.seconds or 0:.0f} s  {run.step or ''}" for one, run in runs.items()]
+    lines += [f"and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else []
+    return Text("\n".join([counts(backfill), *lines]))
 
 
 def _reason(service: DagsterService, ended: Backfill, campaign_id: str) -> str:
     run = ended.campaigns[campaign_id]
     if run.run_id is None:
-        return f"Never started{f': {ended.error}' if ended.error else '.'}"
+        return f"Never started: {ended.error}" if ended.error else "Never started."
     return "Its run was ended." if run.state == "canceled" else failure_of(service, run.run_id)
 
 
@@ -269,9 +246,8 @@ def _outcome(service: DagsterService, found: Backfill, reasons: Mapping[str, str
 def _sentences(service: DagsterService, found: Backfill, reasons: Mapping[str, str]) -> str:
     lines = [f"{counts(found)} of {len(found.campaigns)} campaigns."]
     lines += [] if found.over else [how_to_watch(service, found.id)]
-    return "\n".join(
-        [*lines, *(cell(f"{one}: {found.campaigns[one].state}. {why}").plain for one, why in reasons.items())]
-    )
+    lines += [cell(f"{one}: {found.campaigns[one].state}. {why}").plain for one, why in reasons.items()]
+    return "\n".join(lines)
 
 
 def _answer(as_json: bool, value: Mapping[str, Any], sentences: str) -> None:

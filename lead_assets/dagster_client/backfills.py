@@ -20,9 +20,7 @@ STATES: Mapping[str, State] = {
 OVER = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
 """Statuses of a backfill that launches nothing more."""
 
-_RUNS = (
-    "__typename ... on Runs { results { runId status startTime endTime tags { key value } } } ... on Error { message }"
-)
+_RUN = "runId status startTime endTime tags { key value }"
 _ASSET = """query($asset: [String!]!) { assetNodeOrError(assetKey: {path: $asset}) {
   __typename ... on AssetNode {
     assetPartitionStatuses { ... on DefaultPartitionStatuses { materializedPartitions failedPartitions } }
@@ -51,9 +49,7 @@ _LAUNCH = f"""mutation($set: String!, $keys: [String!], $config: RunConfigData, 
     partitionNames: $keys, runConfigData: $config, tags: $tags, title: "lead-assets backfill"
   }}) {{ __typename ... on LaunchBackfillSuccess {{ backfillId }} ... on Error {{ message }} }}
 }}"""
-_CANCEL = """mutation($id: String!) {
-  cancelPartitionBackfill(backfillId: $id) { __typename ... on Error { message } }
-}"""
+_CANCEL = "mutation($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename ... on Error { message } } }"
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,8 @@ def newest_runs(
 ) -> dict[str, CampaignRun]:
     """The newest run of each campaign that has one, of those with ``tags``."""
     more = "".join(f", {{key: {json.dumps(key)}, value: {json.dumps(value)}}}" for key, value in (tags or {}).items())
-    part = f'runsOrError(filter: {{tags: [{{key: "{PARTITION_TAG}", value: $key}}{more}]}}, limit: 1) {{ {_RUNS} }}'
+    of_key = f'runsOrError(filter: {{tags: [{{key: "{PARTITION_TAG}", value: $key}}{more}]}}, limit: 1)'
+    part = f"{of_key} {{ __typename ... on Runs {{ results {{ {_RUN} }} }} ... on Error {{ message }} }}"
     answers = service.ask_each("query", part, campaign_ids)
     runs = {one: expected(answer, "Runs")["results"] for one, answer in answers.items()}
     return {one: _campaign_run(found[0]) for one, found in runs.items() if found}

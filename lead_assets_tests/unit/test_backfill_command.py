@@ -14,7 +14,7 @@ from rich.console import Console
 from lead_assets.cli import main
 from lead_assets.cli.backfilling import Request, find_missing, left_alone, make_request, picture, watch
 from lead_assets.dagster_client.backfills import Backfill, CampaignRun
-from lead_assets.domain.backfill import Plan, content_digest
+from lead_assets.domain.backfill import REQUEST_TAG, Plan, content_digest
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.errors import DagsterUnavailable, InvalidInput
 from lead_assets_tests.conftest import write_archive
@@ -78,13 +78,13 @@ def test_a_campaign_named_twice_is_run_once(folder: Path) -> None:
     assert list(make_request(["paused", "crm", "paused"], False, {}).campaigns) == ["paused", "crm"]
 
 
-def test_a_plain_backfill_has_no_digest_and_a_dump_replaced_under_its_name_another_one(folder: Path) -> None:
-    assert make_request(["crm"], False, {}).digest is None
+def test_a_plain_backfill_has_no_tags_and_a_dump_replaced_under_its_name_another_one(folder: Path) -> None:
+    assert make_request(["crm"], False, {}).tags == {}
     config = {"source": "archive", "archive_path": str(folder / "dump.ndjson")}
-    before = make_request(["crm"], False, config).digest
-    assert make_request(["crm"], False, config).digest == before
+    before = make_request(["crm"], False, config).tags
+    assert make_request(["crm"], False, config).tags == before
     write_archive(folder / "dump.ndjson", ["{}", "{}"])
-    assert make_request(["crm"], False, config).digest != before
+    assert make_request(["crm"], False, config).tags != before
 
 
 def test_an_empty_folder_says_how_to_get_a_campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def campaign(campaign_id: str) -> Campaign:
 
 
 def request(*campaign_ids: str, digest: str | None = None) -> Request:
-    return Request({one: campaign(one) for one in campaign_ids}, {}, {}, digest)
+    return Request({one: campaign(one) for one in campaign_ids}, {}, {}, {REQUEST_TAG: digest} if digest else {})
 
 
 def test_what_is_not_run_is_reported_with_its_reason() -> None:
@@ -281,10 +281,9 @@ def test_in_a_terminal_the_running_and_the_failed_are_shown_with_step_and_second
                 )
             )
         )
-    counts, bar, crm, shop, *others = captured.get().splitlines()
+    counts, crm, shop, *others = captured.get().splitlines()
     assert counts == "Backfill abc: 1 running, 1 done, 21 failed"
-    assert set(bar.strip()) <= {"━", "╸", "╺", "-", " "}
-    assert crm.split()[1:] == ["crm", "5", "s", "ranked_candidates"]
-    assert shop.split() == ["✗", "shop", "2", "s"]
+    assert crm.split() == ["running", "crm", "5", "s", "ranked_candidates"]
+    assert shop.split() == ["failed", "shop", "2", "s"]
     assert "and 10 more" in others[-1]
     assert "other" not in captured.get()
