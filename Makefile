@@ -28,7 +28,7 @@ test: setup  ## Run the tests, on real servers
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25
 
 test-unit: setup  ## Run the tests that need no server
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -p no:schemathesis lead_assets_tests/unit lead_assets_tests/stand_ins
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -p no:schemathesis lead_assets_tests/unit
 
 test-thorough: setup  ## Run the tests of any values with many more of them, chosen anew (about 20 minutes)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m hypothesis --hypothesis-profile thorough

@@ -1,10 +1,11 @@
 """Real servers for the tests: one PostgreSQL and one Typesense for all, a database and an index for each test.
 
-Every test is marked by the folder that it is in: ``unit`` (no database or search server, no process of its own),
-``graph`` (the graph in this process, on real servers) or ``process`` (what runs as processes of their own). Tests of
-the stand-ins count as ``unit``.
+Every test is marked by the folder that it is in: ``unit`` (no server, no process of its own), ``stand_in`` (a client
+and the server that stands in for its service, over TCP), ``graph`` (the graph in this process, on real servers) or
+``process`` (what runs as processes of their own).
 """
 
+import gc
 import itertools
 import json
 import os
@@ -37,9 +38,9 @@ from lead_assets.storage.database import Database
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("LEAD_ASSETS_SHARED") or PROJECT.parent / "shared")
 """Real data, which is not part of the project: tests that need it are skipped where it is not there."""
-KINDS = {"unit": "unit", "stand_ins": "unit", "graph": "graph", "process": "process"}
+KINDS = {"unit": "unit", "stand_ins": "stand_in", "graph": "graph", "process": "process"}
 """The mark of the tests in each folder."""
-LONGEST_FIRST = ("process", "graph", "unit")
+LONGEST_FIRST = ("process", "graph", "stand_in", "unit")
 FIGURES = {name: getattr(charts, name) for name in ("funnel_figure", "score_figure")}
 """What draws pictures."""
 
@@ -48,6 +49,10 @@ FIGURES = {name: getattr(charts, name) for name in ("funnel_figure", "score_figu
 hypothesis.settings.register_profile("landing", max_examples=50, derandomize=True, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=1_000, deadline=None)
 hypothesis.settings.load_profile("landing")
+
+# As the program does (lead_assets/program.py); beside it, what is loaded by now stays.
+gc.set_threshold(100_000, 20, 50)
+gc.freeze()
 
 # Tests say how wide a terminal is; a console that is made while this is set would not listen to them.
 os.environ.pop("COLUMNS", None)
