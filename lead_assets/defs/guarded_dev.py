@@ -7,6 +7,7 @@ Dagster starts its web server in another way, this refuses to start instead of s
 
 import signal
 import sys
+import warnings
 
 from lead_assets.interruption import INTERRUPTED, SENTENCE, ends_in_one_sentence
 
@@ -30,6 +31,8 @@ def guarded(command: list[str]) -> list[str]:
 def main() -> None:
     """Run Dagster's command line with the guard in place; Ctrl-C ends it in order, or with one sentence."""
     sys.argv[0] = "dagster"
+    # Dagster would advise to start `dg dev` instead, which has no guard.
+    warnings.filterwarnings("ignore", ".*dev_command.* is superseded", FutureWarning)
     with ends_in_one_sentence():
         from lead_assets.defs.dagster_private import run_dagster_command
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
