@@ -9,8 +9,10 @@ AUTOMATIONS: tuple[Automation, ...] = ("advertisements", "automoderator", "bots"
 
 _BOT_TEXT = re.compile(
     # At the beginning of a sentence: "people think I am a bot" is a person's.
-    r"(?:^|[\n.!?|(\[*^_~>])[ \t*^_~>(\[]*(?:hi|hello|beep boop)?[,.!]?[ \t]*i(?: am|[\'’]m)(?:\^? \^?)(?:just )?a bot"
-    r"(?=[ \t*^_~]*(?:$|[\n,.;!|)\]]|and\b|that\b|made\b|created\b|bleep\b|beep\b))",
+    # Possessive and bounded: what is tried at each of many marks costs no more than what stands there.
+    r"(?:^|[\n.!?|(\[*^_~>])[ \t*^_~>(\[]{0,80}+(?:hi|hello|beep boop)?[,.!]?[ \t]{0,80}+"
+    r"i(?: am|[\'’]m)[ ^]{1,7}(?:just )?a bot"
+    r"(?=[ \t*^_~]{0,80}+(?:$|[\n,.;!|)\]]|and\b|that\b|made\b|created\b|bleep\b|beep\b))",
     re.IGNORECASE,
 )
 _MOST_LOOKED_AT = 2_000

@@ -12,17 +12,23 @@ from dataclasses import dataclass, replace
 from lead_assets.domain.keywords import scripts
 from lead_assets.domain.keywords.visible_text import fold
 
-_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»″〝〞＂", '"'))  # noqa: RUF001
+_PLAIN = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in map(chr, range(0xFF01, 0xFF5F))} | str.maketrans(
+    dict.fromkeys("“”„‟«»″〝〞＂", '"')  # noqa: RUF001
+)
+"""Full-width characters and all kinds of double quotes, as the grammar writes them."""
 _DASHES = "–—−-"  # noqa: RUF001
 _TOKEN = re.compile(
     rf'(?P<minus>[{_DASHES}](?=[^\s{_DASHES}]))?(?P<field>title:)?(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+))',
     re.IGNORECASE,
 )
-_BETWEEN_WORDS = re.compile(rf"[\s/,:;…_{_DASHES}]+")
-_AT_EDGES = "'!?()[]{}\"…·"
+_BETWEEN_WORDS = re.compile(rf"[\s/,:;…、。،؛_{_DASHES}]+")
+_AT_EDGES = "'!?\"…·¿¡؟"
+_BRACKETS = ("Ps", "Pe", "Pi", "Pf")
+"""Unicode's categories of brackets and quotes, which may stand at a word's edges too."""
+_PLURAL_OF_INITIALS = re.compile(r"(?<![^\W_])([A-Z]{2,})s(?![^\W_])")
 _OTHER_FIELDS = frozenset(
     {"author", "body", "flair", "flair_text", "intitle", "inurl", "nsfw", "selftext", "self", "site", "subreddit"}
-    | {"text", "url"}
+    | {"text", "url", "lang", "language", "since", "until", "before", "after", "is", "has", "from", "filetype", "user"}
 )
 PARTICLES = ("up", "out", "off", "down", "back", "over")
 """Words that make one word with the verb before them: "follow up", "follow-up", "followup"."""
@@ -127,7 +133,7 @@ def parse(text: str) -> tuple[Alternative, ...]:
     Raises:
         KeywordRefusedError: the keyword has no word, or has what is not part of the grammar.
     """
-    straight = text.translate(_QUOTES)
+    straight = text.translate(_PLAIN)
     if straight.count('"') % 2:
         raise KeywordRefusedError(f"{text!r} has an unclosed double quote. Close it or take it out")
     sides: list[list[re.Match[str]]] = [[]]
@@ -161,18 +167,23 @@ def _alternative(tokens: Sequence[re.Match[str]], text: str) -> Alternative:
 
 def _term(token: re.Match[str]) -> Term:
     written = token["plain"] if token["quoted"] is None else token["quoted"]
-    words = (_word(part) for part in _BETWEEN_WORDS.split(fold(written)))
+    # "KPIs" stands for "KPI", whose plural it is: without capitals that could not be told.
+    words = (_word(part) for part in _BETWEEN_WORDS.split(fold(_PLURAL_OF_INITIALS.sub(r"\1", written))))
     return Term(tuple(word for word in words if word), " ".join(written.split()), in_title=token["field"] is not None)
 
 
 def _word(part: str) -> str:
     """``part`` without punctuation at its edges; empty where nothing else is in it."""
-    word = part.strip(_AT_EDGES).rstrip(".'")
+    around = {each for each in part if unicodedata.category(each) in _BRACKETS}
+    word = part.strip(_AT_EDGES + "".join(around)).rstrip(".'")
     word = word.lstrip(".") if word.startswith("..") or not word[1:] else word
     return word if any(letter.isalnum() or unicodedata.category(letter) == "So" for letter in word) else ""
 
 
 _REFUSED: tuple[tuple[str, str], ...] = (
+    (r"\w+://.*|[wW]{3}\..*", "Write only the name, as in example.com: addresses are not looked at"),
+    (r"(?:NEAR|ADJ|W|N)/\d+", "Put words in quotes that are to stand side by side"),
+    (r".*\\(?:\W.*|$)", "Leave the backslash out"),
     (r"[oO]r", "Write OR in capitals for alternatives, or put the words in quotes"),
     (r"AND|&&", "Leave it out: all words of a keyword must occur anyway"),
     (r"NOT", "Write -word for a word that must not occur"),
@@ -180,8 +191,8 @@ _REFUSED: tuple[tuple[str, str], ...] = (
     (r"\+\w.*", "Leave the + out: all words of a keyword must occur anyway"),
     (r"\|+|.*\w\|+\w.*", "Write OR in capitals for alternatives"),
     (r".*\*.*|.*\w\?\w.*", "Write whole words: plurals and other endings are found anyway"),
-    (r".*[()\[\]{}].*", "Write each combination as a keyword of its own, without brackets"),
-    (r"~.*|.*\w[~^]\d*|\^\d+", "Take it out, or put the words in quotes to find them side by side"),
+    (r".*[()\[\]{}<>].*", "Write each combination as a keyword of its own, without brackets"),
+    (r"[~^].*|.*\w[~^]\d*", "Take it out, or put the words in quotes to find them side by side"),
 )
 
 

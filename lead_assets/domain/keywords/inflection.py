@@ -9,7 +9,7 @@ import os
 import re
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, cast
 
@@ -23,17 +23,27 @@ _ING, _ED = "+ing", "+ed"
 """Stand behind a stem for its ending."""
 _ENDING = re.compile(r"(?P<middle>.*?)(?:(?P<ing>y?ings?)|(?P<ed>i?ed|^d)|(?:e|y|(?<!s)s|es|ies)?)")
 _HISSING = ("s", "x", "z", "ch", "sh")
+_NO_PLURALS = ("alias", "atlas", "bias", "canvas", "lens")
 _IRREGULAR = {
     **{"child": "children", "foot": "feet", "man": "men", "mouse": "mice", "person": "people", "tooth": "teeth"},
     **{"woman": "women", "half": "halves", "knife": "knives", "leaf": "leaves", "life": "lives", "shelf": "shelves"},
     **{"thief": "thieves", "wife": "wives", "wolf": "wolves", "analysis": "analyses", "basis": "bases"},
     **{"crisis": "crises", "diagnosis": "diagnoses", "criterion": "criteria", "quiz": "quizzes"},
-    **{"ad": "ads", "cv": "cvs", "id": "ids", "pc": "pcs", "tv": "tvs"},
+    **{"appendix": "appendices", "index": "indices", "matrix": "matrices", "vertex": "vertices", "axis": "axes"},
+    **{"hypothesis": "hypotheses", "thesis": "theses", "phenomenon": "phenomena", "curriculum": "curricula"},
+    **{"alumnus": "alumni", "cactus": "cacti", "syllabus": "syllabi", "calf": "calves", "loaf": "loaves"},
+    **{"goose": "geese", "ox": "oxen", "ad": "ads", "cv": "cvs", "id": "ids", "pc": "pcs", "tv": "tvs"},
+    **{word: word + "es" for word in _NO_PLURALS},
 }
-"""What English has of plurals that no ending explains."""
+"""What English has of plurals that no ending explains. Media and data are words of
+their own: few who look for "medium" mean both."""
+_COMPOUNDED = ("child", "man", "person", "shelf", "wife", "woman")
+"""What keeps its plural behind another word: salesperson, salespeople."""
 _SINGULARS = {plural: singular for singular, plural in _IRREGULAR.items()}
 _INITIALS = re.compile("[b-df-hj-np-tv-xz]{2,}")
 """Stemmers leave words without a vowel as they are, and initials have their plural in -s in any language."""
+_LOAN_WORD = re.compile("[aiouyäöüp]")
+"""At its end, German gives a word its plural in -s, which the stemmer leaves there."""
 _STEMMING = threading.Lock()
 """A stemmer holds the word that it is at."""
 
@@ -93,12 +103,22 @@ class Inflection:
     def _with_other_number(self, word: str) -> set[str]:
         """``word`` with its singular or plural in English; both where it is not clear which it is itself."""
         if not self._is_english:
-            return {word, word + "s"} if _INITIALS.fullmatch(word) else {word}
+            return self._with_foreign_number(word)
         if len(word) < 2:
             return {word}
         singulars = self._singulars(word)
         is_plural = word in _SINGULARS or (singulars and len(word) > 4)
-        return {word, *singulars} | (set() if is_plural or self.canonical(word).endswith(_ED) else {_plural(word)})
+        plurals = set[str]() if is_plural or self.canonical(word).endswith(_ED) else _plurals(word)
+        return {word, *singulars, *_possible_singulars(word), *plurals}
+
+    def _with_foreign_number(self, word: str) -> set[str]:
+        if _INITIALS.fullmatch(word):
+            return {word, word + "s"}
+        if self._language != "german" or len(word) < 2:
+            return {word}
+        if word.endswith("s") and _LOAN_WORD.fullmatch(word[-2]):
+            return {word, word[:-1]}
+        return {word, word + "s"} if _LOAN_WORD.fullmatch(word[-1]) else {word}
 
     def _singulars(self, word: str) -> set[str]:
         """What English ``word`` is the plural of; empty where it does not look like one."""
@@ -120,12 +140,22 @@ class Inflection:
         return not self._singulars(word) and not self.canonical(word).endswith((_ING, _ED))
 
 
-def _plural(word: str) -> str:
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    if re.search("[^aeiou]y$", word):
-        return word[:-1] + "ies"
-    return word + ("es" if word.endswith(_HISSING) else "s")
+def _plurals(word: str) -> set[str]:
+    """The plural as all others have it, and the one that no ending explains: indexes, indices."""
+    regular = word[:-1] + "ies" if re.search("[^aeiou]y$", word) else word + ("es" if word.endswith(_HISSING) else "s")
+    return {regular, *_in_compound(word, _IRREGULAR, _COMPOUNDED), *({_IRREGULAR[word]} if word in _IRREGULAR else ())}
+
+
+def _possible_singulars(word: str) -> set[str]:
+    """What ``word`` may be the plural of, or not: menus, but also status; salesmen, but also specimen."""
+    compound = _in_compound(word, _SINGULARS, [_IRREGULAR[one] for one in _COMPOUNDED])
+    doubtful = len(word) > 3 and word not in _IRREGULAR and word[-2] in "aiu" and word.endswith("s")
+    return {*compound, *({word[:-1]} if doubtful else ())}
+
+
+def _in_compound(word: str, other_number: Mapping[str, str], lasts: Sequence[str]) -> set[str]:
+    """``word`` with another number of its last part, of which at least three letters stand before."""
+    return {word.removesuffix(last) + other_number[last] for last in lasts if word[3:].endswith(last)}
 
 
 def _heads(canonical: str) -> set[str]:
@@ -144,7 +174,7 @@ def _canonical(word: str, language: str) -> str:
         return _stem(word, language)
     # Of three letters there are more initials than plurals: UPS, GPS, CMS.
     is_too_short = len(word) < 3 or (len(word) == 3 and word.endswith("s"))
-    return word if is_too_short else _inflected(word, _stem(word, language))
+    return word if is_too_short or word in _NO_PLURALS else _inflected(word, _stem(word, language))
 
 
 def _stem(word: str, language: str) -> str:

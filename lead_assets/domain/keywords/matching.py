@@ -10,7 +10,7 @@ from lead_assets.domain.keywords.inflection import DEFAULT_LANGUAGE, Inflection
 from lead_assets.domain.keywords.patterns import Needle, TermFinder
 from lead_assets.domain.keywords.visible_text import fold, skeleton, visible, without_hyphens
 
-REVISION = 2
+REVISION = 3
 """To be raised when the same keywords would match other texts, so that kept matches are found anew."""
 MAX_RAW_CHARACTERS = 500_000
 """No document is made of more: what comes behind is not looked at."""

@@ -15,9 +15,15 @@ from lead_assets.domain.plain_text import unescaped
 _ADDRESS = re.compile(
     r"[hHfFwW](?:[tT]{2}[pP][sS]?://|[tT][pP]://|[wW]{2}\.)"
     # It ends before scripts that are written without spaces.
-    r"[^\s<>\"\])|\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff]+"
+    r"[^\s<>\"\])|\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]+"
 )
-_LABEL_OF_ADDRESS = re.compile(r"^ {0,3}\[[^\]\n]{1,200}\]:[^\n]*", re.MULTILINE)
+# A line with a label and its address, or the blank that has taken an address's place; "[UK]: which CRM?" is shown.
+_LABEL_OF_ADDRESS = re.compile(
+    r"^ {0,3}\[[^\]\n]{1,200}\]:"
+    r"(?:[ \t]{0,9}(?:<[^<>\n]{0,2000}>|(?=\S{0,2000}[/#.])[^\s<]{1,2000}+)|[ \t]{1,9}+)"
+    r"""(?:[ \t]{0,9}(?:"[^"\n]{0,400}"|'[^'\n]{0,400}'|\([^)\n]{0,400}\)))?[ \t]{0,9}$""",
+    re.MULTILINE,
+)
 _ESCAPED_OR_LINK_END = re.compile(
     r"[\\\]](?:(?<=\\)(?P<escaped>[!-/:-@\[-`{-~])"
     # The end of an image with a caption, which Reddit shows; the end of any other link or image.
@@ -34,7 +40,8 @@ _SET_APART = re.compile("[™℠²³¹\u2070-\u209c]")
 _APOSTROPHES = re.compile("[’‘ʼ‛′`]")  # noqa: RUF001
 _DASHES = re.compile("[\u2010-\u2013\u2212\u200b]")
 """Hyphens and what is typed for them. A zero-width space may part words or hide in one, as a hyphen may."""
-_HYPHEN_IN_WORD = re.compile(r"-(?<=[^\W\d_]-)(?=[^\W\d_])")
+_HYPHEN_IN_WORD = re.compile(r"-(?:(?<=[^\W\d_]-)(?=[^\W_])|(?<=\d-)(?=[^\W\d_]))")
+"""Between letters, or a letter and a digit: a hyphen between digits is a range or a date."""
 
 
 def visible(text: str) -> str:

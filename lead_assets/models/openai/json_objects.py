@@ -96,4 +96,4 @@ def _mended(token: re.Match[str]) -> str:
     if written[0] not in "\"'":
         return _WORDS.get(written.lower(), f'"{written}"')
     inner = _ESCAPE.sub(lambda escape: escape[0] if escape[1] in '"\\/bfnrtu' else escape[1], written[1:-1])
-    return '"' + (inner if written[0] == '"' else re.sub(r'(?<!\\)"', r"\\\"", inner)) + '"'
+    return '"' + (inner if written[0] == '"' else re.sub(r'(?<!\\)"', r'\\"', inner)) + '"'
