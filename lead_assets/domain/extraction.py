@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lead_assets.domain.document_text import document_text
+from lead_assets.domain.keywords.visible_text import fold, visible
 
 Intent = Literal["recommendation", "comparison", "switching", "problem", "hiring", "other"]
 Urgency = Literal["high", "medium", "low", "none"]
@@ -20,7 +21,8 @@ RULES = "rules"
 """The reader by rules: it costs nothing, quotes, and does not decide."""
 MIN_QUOTE_CHARACTERS = 6
 """Fewest letters and digits of a quote. Nearly every text contains every short string ("I", "the", "a CRM" by parts),
-so that finding one again proves nothing."""
+so that finding one again proves nothing. A character of a script without letters counts as two."""
+_FIRST_IDEOGRAPH = "\u2e80"
 MIN_CONTACT_CHARACTERS = 4
 """Fewest letters and digits of a contact: "DM me" is the shortest that says something."""
 
@@ -34,7 +36,10 @@ _QUOTATION_MARKS = (("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d"
 _WRAPPED = re.compile(r"""["'\u201c\u2018](.*)["'\u201d\u2019]""", re.DOTALL)
 # Only text made for it ("aaaa...") holds a quote so often within longer words; trying on would take quadratic time.
 _PLACES_TRIED = 500
-_WITHIN_CONTACTS = frozenset("@.+-_/,")
+_WITHIN_CONTACTS = "@.+-_/,"
+_WITHIN_NUMBERS = ".,-"
+_CUT_OFF = re.compile(r"^\s*(?:\.\.\.|…)\s*|\s*(?:\.\.\.|…)\s*$")
+_BRACKETS_AND_BULLETS = re.compile(r"[\[\]]|^[ \t]{0,9}(?:[>#]{1,9}|[*+-]|\d{1,3}\.)[ \t]", re.MULTILINE)
 _INSTRUCTION = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|prompts?|guidelines|previous|above|prior)\b"
     r"|\bsystem (?:prompt|message|override)\b|^\W{0,9}(?:system|assistant|developer)\s*:"
@@ -105,26 +110,26 @@ def ground(extraction: Extraction, text: str) -> Grounded:
     or have numbers which the document does not. What instructs a reader is no evidence, contact or budget. Without
     evidence left it is not a lead.
     """
-    folded = _fold(text)
+    folded, seen = _fold(text), _seen(text)
     evidence = [
         _as_written(quote, text)
-        for quote in extraction.evidence
-        if len(quote) <= MAX_QUOTE_CHARACTERS and _occurs(quote, folded) and not _instructs(quote)
+        for quote in (_bare(each) for each in extraction.evidence if len(each) <= MAX_QUOTE_CHARACTERS)
+        if _is_quoted(quote, folded, seen) and not _instructs(quote)
     ][:MAX_QUOTES]
     contact = [
         _as_written(way, text)
         for way in extraction.contact
         if len(way) <= MAX_CONTACT_CHARACTERS
-        and _occurs(way, folded, MIN_CONTACT_CHARACTERS, whole=True)
+        and _occurs(way, folded, MIN_CONTACT_CHARACTERS, joined_by=_WITHIN_CONTACTS)
         and not _instructs(way)
     ][:MAX_CONTACTS]
     budget, pain_point = extraction.budget, extraction.pain_point
     if budget is not None:
-        holds = len(budget) <= MAX_BUDGET_CHARACTERS and _occurs(budget, folded, 1, whole=True)
+        holds = len(budget) <= MAX_BUDGET_CHARACTERS and _occurs(budget, folded, 1, joined_by=_WITHIN_NUMBERS)
         budget = _as_written(budget, text) if holds and not _instructs(budget) else None
     told = 0
     if pain_point is not None:
-        holds = _pain_point_holds(pain_point, folded)
+        holds = _pain_point_holds(pain_point, folded, seen)
         pain_point, told = _told(pain_point, text, folded) if holds else (None, 0)
     summary, told_in_summary = _told(extraction.summary, text, folded)
     update = {"evidence": evidence, "contact": contact, "budget": budget, "pain_point": pain_point or None}
@@ -167,7 +172,7 @@ def _told(told: str, text: str, folded: str) -> tuple[str, int]:
 
 def _is_foreign(word: str, folded: str) -> bool:
     bare = word.strip(_EDGES)
-    return bool(_ADDRESS.search(bare.casefold())) and not _occurs(bare, folded, 1, whole=True)
+    return bool(_ADDRESS.search(bare.casefold())) and not _occurs(bare, folded, 1, joined_by=_WITHIN_CONTACTS)
 
 
 def _shortened(told: str) -> str:
@@ -177,22 +182,39 @@ def _shortened(told: str) -> str:
 
 
 def occurs(quote: str, text: str) -> bool:
-    """Whether ``quote`` is written in ``text``: white space, case and the shape of quotation marks aside.
+    """Whether ``quote`` is written in ``text``, or is what a reader sees of it: case, white space and marks aside.
 
     It must not begin or end within a word, and must have at least ``MIN_QUOTE_CHARACTERS`` letters and digits.
     """
-    return _occurs(quote, _fold(text))
+    return _is_quoted(quote, _fold(text), _seen(text))
 
 
-def _pain_point_holds(pain_point: str, folded: str) -> bool:
+def _pain_point_holds(pain_point: str, folded: str, seen: str) -> bool:
     quoted = _WRAPPED.fullmatch(pain_point.strip())
-    return _occurs(quoted.group(1), folded) if quoted else bool(pain_point.strip())
+    return _is_quoted(quoted.group(1), folded, seen) if quoted else bool(pain_point.strip())
 
 
-def _occurs(quote: str, folded: str, minimum: int = MIN_QUOTE_CHARACTERS, *, whole: bool = False) -> bool:
-    """``whole``: also not within what looks like one longer address or number ("$5" in "$5,000")."""
+def _bare(quote: str) -> str:
+    """A quote without quotation marks around it, and without the dots that say that the text goes on."""
+    while True:
+        bare = _CUT_OFF.sub("", quote)
+        if (quoted := _WRAPPED.fullmatch(bare.strip())) is None:
+            return bare
+        quote = quoted[1]
+
+
+def _is_quoted(quote: str, folded: str, seen: str) -> bool:
+    """Whether it is in the text as written; or in what a reader sees, where addresses and Markdown are gone: there it
+    may have no word that leads elsewhere."""
+    if _occurs(quote, folded):
+        return True
+    return _occurs(_seen(quote), seen) and not any(_is_foreign(word, folded) for word in quote.split())
+
+
+def _occurs(quote: str, folded: str, minimum: int = MIN_QUOTE_CHARACTERS, *, joined_by: str = "") -> bool:
+    """``joined_by``: what holds a longer address or number together, within which it is not ("$5" in "$5,000")."""
     wanted = _fold(quote)
-    if sum(map(str.isalnum, wanted)) < minimum:
+    if sum(1 + (letter >= _FIRST_IDEOGRAPH) for letter in wanted if letter.isalnum()) < minimum:
         return False
     start = folded.find(wanted)
     for _ in range(_PLACES_TRIED):
@@ -200,24 +222,29 @@ def _occurs(quote: str, folded: str, minimum: int = MIN_QUOTE_CHARACTERS, *, who
             break
         end = start + len(wanted)
         before, after = folded[max(0, start - 2) : start][::-1], folded[end : end + 2]
-        if not _joins(before, wanted[0], whole) and not _joins(after, wanted[-1], whole):
+        if not _joins(before, wanted[0], joined_by) and not _joins(after, wanted[-1], joined_by):
             return True
         start = folded.find(wanted, start + 1)
     return False
 
 
-def _joins(beside: str, edge: str, whole: bool) -> bool:
+def _joins(beside: str, edge: str, joined_by: str) -> bool:
     """Whether ``edge`` goes on into ``beside``, the two characters next to it, nearest first."""
     if not beside or not _in_word(edge):
         return False
     if _in_word(beside[0]):
         return True
-    return whole and len(beside) == 2 and beside[0] in _WITHIN_CONTACTS and _in_word(beside[1])
+    return len(beside) == 2 and beside[0] in joined_by and _in_word(beside[1])
 
 
 def _in_word(character: str) -> bool:
     # Scripts with case put spaces between words; others (Chinese, Thai) do not: no inside of a word to respect.
     return character.isdigit() or character.lower() != character.upper()
+
+
+def _seen(text: str) -> str:
+    """What a reader sees of the text, folded: no Markdown, entities, addresses and invisible characters."""
+    return _fold(_BRACKETS_AND_BULLETS.sub("", fold(visible(text))))
 
 
 def _fold(text: str) -> str:

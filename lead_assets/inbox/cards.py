@@ -188,11 +188,11 @@ def excerpt_of(text: str, quotes: list[str]) -> Excerpt:
 
 
 def _find(text: str, quote: str) -> tuple[int, int] | None:
-    """Where ``quote`` stands, white space and case aside."""
+    """Where ``quote`` stands, white space, case and Markdown between its words aside."""
     words = quote.split()
     if not words or len(quote) > 5_000:
         return None
-    match = re.search(r"\s+".join(map(re.escape, words)), text, re.IGNORECASE)
+    match = re.search(r"[\s*_~`\\\[\]]+".join(map(re.escape, words)), text, re.IGNORECASE)
     return match.span() if match else None
 
 

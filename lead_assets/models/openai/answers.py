@@ -1,30 +1,28 @@
 """What a model answers about a document: form is read generously, and what would be believed stays as it was said.
 
-What belongs here: where an answer may stand, and which ways of writing a field mean the same. What does not: whether
-evidence, contacts and budget are true, which ``domain.extraction`` finds out in the document.
+What belongs here: where an answer may stand, and which of several is the model's own. What does not: how a field may be
+written (``answer_fields``), and whether evidence, contacts and budget are true (``domain.extraction``).
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from functools import cached_property
+from typing import Any
 
 from pydantic import ValidationError
 
-from lead_assets.domain.extraction import Extraction, Intent, Urgency
+from lead_assets.domain.extraction import Extraction
 from lead_assets.domain.plain_text import printable
 from lead_assets.models.openai import prompt
+from lead_assets.models.openai.answer_fields import read_fields
 from lead_assets.models.openai.json_objects import objects_in
 from lead_assets.models.openai.tokens import encodable
 
 COMPLAINT_CHARACTERS = 400
 DEEPEST_WRAPPING = 8
 """Objects and lists around ours, each of which counts as two where it is an object."""
-
-_TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
-_NOTHING = frozenset({"", "null", "none", "n/a", "na", "nil", "-"})
-_NUMBER = re.compile(r"(\d{1,4}(?:[.,]\d{1,20})?)\s*(%|/\s*(?:10|100)\b|percent|out of (?:10|100)\b)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,9 @@ def answer_in(body: Mapping[str, Any], shown: str, scrubbed: Callable[[str], str
     if choice.get("finish_reason") == "content_filter":
         return Answer(None, raw, "The endpoint's content filter stopped the answer.", is_final=True)
     complaint = ""
+    document = _Document(" ".join(shown.split()))
     for place in places:
-        extraction, found = _extraction_in(place, " ".join(shown.split()), cut_off=cut_off)
+        extraction, found = _extraction_in(place, document, cut_off=cut_off)
         if extraction is not None:
             return Answer(_without_our_words(extraction), raw)
         complaint = complaint or found
@@ -111,20 +110,47 @@ def _refusal(choice: Mapping[str, Any]) -> str:
     return str(next(filter(None, [message.get("refusal"), *parts]), ""))
 
 
-def _extraction_in(text: str, shown: str, *, cut_off: bool) -> tuple[Extraction | None, str]:
-    """The last object that validates; or None and what is wrong with the last one, where there is one."""
+@dataclass(frozen=True)
+class _Document:
+    """The text that a model was asked about, with single spaces: what it repeats of that is not its own."""
+
+    text: str
+
+    @cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        return [value for value, _ in objects_in(self.text)]
+
+    @property
+    def names_our_fields(self) -> bool:
+        """Whether it is written for a reader like ours; people do not write so."""
+        return "is_lead" in self.text.casefold()
+
+    def has(self, written: str, value: object = None) -> bool:
+        """Whether it has this text, or this object however it is written."""
+        return " ".join(written.split()) in self.text or (isinstance(value, Mapping) and value in self.objects)
+
+
+def _extraction_in(text: str, document: _Document, *, cut_off: bool) -> tuple[Extraction | None, str]:
+    """The last object that validates; or None and what is wrong with the last one, where there is one.
+
+    Where the document names our fields and the objects differ, the last one counts that claims nothing.
+    """
     candidates: list[dict[str, Any]] = []
     complaint = ""
     for value, written in objects_in(_unquoted(text), may_be_cut_off=cut_off):
         complaint = complaint or "No object has is_lead and the other fields, or it only repeats the document."
-        if " ".join(written.split()) not in shown:
-            candidates += _with_our_fields(value, shown)
+        if not document.has(written, value):
+            candidates += _with_our_fields(value, document)
+    valid: list[Extraction] = []
     for number, fields in enumerate(reversed(candidates)):
         try:
-            return Extraction.model_validate(_read(fields)), ""
+            valid.append(Extraction.model_validate(read_fields(fields)))
         except ValidationError as error:
             complaint = _complaint(error) if number == 0 else complaint
-    return None, complaint
+    if not valid:
+        return None, complaint
+    modest = [extraction for extraction in valid if document.names_our_fields and not extraction.is_lead]
+    return [*modest, *valid][0], ""
 
 
 def _unquoted(text: str) -> str:
@@ -138,22 +164,22 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def _with_our_fields(value: object, shown: str, depth: int = 0) -> Iterator[dict[str, Any]]:
+def _with_our_fields(value: object, document: _Document, depth: int = 0) -> Iterator[dict[str, Any]]:
     """The objects in ``value`` that have our fields, by our names: itself, or what it is wrapped around."""
     if depth > DEEPEST_WRAPPING:
         return
-    if isinstance(value, str) and " ".join(value.split()) not in shown:
+    if isinstance(value, str) and not document.has(value):
         # JSON within JSON is an object and nothing else: text that merely has one may be the document's.
         value = [found for found, written in objects_in(value) if written == value.strip()]
     if isinstance(value, list):
         for each in value:
-            yield from _with_our_fields(each, shown, depth + 1)
-    elif isinstance(value, Mapping):
+            yield from _with_our_fields(each, document, depth + 1)
+    elif isinstance(value, Mapping) and value not in document.objects:
         fields = {_NAMES[_folded(name)]: _sound(each) for name, each in value.items() if _folded(name) in _NAMES}
         if "is_lead" in fields:
             yield fields
         else:
-            yield from _with_our_fields(list(value.values()), shown, depth + 1)
+            yield from _with_our_fields(list(value.values()), document, depth + 1)
 
 
 def _sound(value: Any) -> Any:
@@ -170,91 +196,6 @@ def _folded(name: str) -> str:
 
 
 _NAMES = {_folded(name): name for name in Extraction.model_fields}
-
-
-def _read(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields as they are meant; what means nothing that we know stays, for validation to name it.
-
-    A field that may be empty may be left out. Evidence may be left out only where nothing is claimed by it.
-    """
-    is_lead = _truth(fields["is_lead"])
-    nothing: dict[str, Any] = {"pain_point": None, "budget": None, "contact": []}
-    if is_lead is False:
-        nothing["evidence"] = []
-    given = nothing | dict(fields) | {"is_lead": is_lead}
-    for name, read in _READERS.items():
-        if name in given:
-            given[name] = read(given[name])
-    return given
-
-
-def _truth(value: object) -> object:
-    word = str(value).strip().casefold() if isinstance(value, str | int | float) else ""
-    return True if word in _TRUE else False if word in _FALSE else value
-
-
-def _share(value: object) -> object:
-    """A confidence from 0 to 1, also where it is given in percent or of ten; alone, 2 to 10 may be either."""
-    text = str(value).strip().casefold() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    found = _NUMBER.fullmatch(text)
-    if found is None:
-        # The schema itself would read odd text as a number.
-        return None if isinstance(value, str | bool) else value
-    number, unit = float(found[1].replace(",", ".")), found[2] or ""
-    if unit.endswith("10"):
-        return number / 10
-    return number / 100 if unit or 10 < number <= 100 else number
-
-
-def _one_of(values: tuple[str, ...], nothing: str | None) -> Callable[[object], object]:
-    """A reader of one of ``values``, also in capitals and with words behind it; ``nothing`` is what null means."""
-
-    def read(value: object) -> object:
-        value = _alone(value)
-        if value is None:
-            return nothing
-        found = re.match(r"[a-z]+", value.strip(" \t\n\"'*_").casefold()) if isinstance(value, str) else None
-        return found[0] if found and found[0] in values else value
-
-    return read
-
-
-def _alone(value: object) -> object:
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _phrase(value: object) -> object:
-    """A text, or None where it says that there is none."""
-    value = _alone(value)
-    if value == [] or (isinstance(value, str) and value.strip().casefold() in _NOTHING):
-        return None
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _summary(value: object) -> object:
-    return "" if value is None else value
-
-
-def _texts(value: object) -> object:
-    """A list of texts: also one text alone, numbers, and objects that have nothing but a text."""
-    if value is None or isinstance(value, str | int | float):
-        value = [value]
-    if not isinstance(value, list):
-        return value
-    inner = [next(iter(each.values())) if isinstance(each, Mapping) and len(each) == 1 else each for each in value]
-    return [phrase for each in inner if (phrase := _phrase(each)) is not None]
-
-
-_READERS: Mapping[str, Callable[[object], object]] = {
-    "pain_point": _phrase,
-    "intent": _one_of(get_args(Intent), "other"),
-    "urgency": _one_of(get_args(Urgency), "none"),
-    "budget": _phrase,
-    "contact": _texts,
-    "evidence": _texts,
-    "confidence": _share,
-    "summary": _summary,
-}
 
 
 def _without_our_words(extraction: Extraction) -> Extraction:

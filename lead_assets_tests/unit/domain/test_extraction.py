@@ -53,6 +53,42 @@ def test_scripts_without_spaces_are_quoted_from_their_middle() -> None:
     assert occurs("推荐一个好用的软件", "请问有人可以推荐一个好用的软件吗")
 
 
+def test_a_short_quote_of_ideographs_says_enough() -> None:
+    assert occurs("需要软件", "我们公司需要软件来管理客户")
+    assert not occurs("需要", "我们公司需要软件来管理客户")
+
+
+@pytest.mark.parametrize(
+    ("quote", "text"),
+    [
+        ("I need a CRM tool now", "I need **a CRM tool** now"),
+        ("a CRM tool for us", "a [CRM tool](http://x.example/y) for us"),
+        ("the CRM #1 here", r"the CRM \#1 here"),
+        ("cheap - fast CRM", "cheap – fast CRM"),
+        ("cheap... fast CRM", "cheap… fast CRM"),
+        ("need a CRM & more", "need a CRM &amp; more"),
+        ("I need a CRM", "I ne­ed a CR‍M"),
+        ("need ~~no~~ a CRM", "need ~~no~~ a CRM"),
+    ],
+)
+def test_what_a_reader_sees_is_quoted(quote: str, text: str) -> None:
+    assert occurs(quote, text)
+
+
+@pytest.mark.parametrize(
+    "quote", ["see http://bad.example a CRM tool", "see www.bad.example a CRM tool", "mail a@bad.example a CRM"]
+)
+def test_a_quote_leads_nowhere_that_the_document_does_not(quote: str) -> None:
+    assert not occurs(quote, "see http://good.example a CRM tool, mail http://x.example a CRM")
+
+
+@pytest.mark.parametrize(
+    "quote", ['"Looking for a CRM"', "“Looking for a CRM”", "...Looking for a CRM", "Looking for a CRM…"]
+)
+def test_marks_around_a_quote_are_the_reader_s(quote: str) -> None:
+    assert ground(extraction(evidence=[quote]), TEXT).extraction.evidence == ["Looking for a CRM"]
+
+
 def test_invented_quotes_are_removed_and_counted() -> None:
     grounded = ground(extraction(evidence=["Looking for a CRM", "I have a budget of a million", " "]), TEXT)
     assert grounded.extraction.evidence == ["Looking for a CRM"]

@@ -15,6 +15,7 @@ def test_a_quote_has_two_sentences_before_and_after_it() -> None:
         "…Two! Three?\n", "We lose track of\n everybody", ". Four. Five.…"
     )
     assert excerpt_of("Which CRM?", ["which crm?"]) == Excerpt("", "Which CRM?", "")
+    assert excerpt_of("I need **a CRM tool** now.", ["need a CRM tool now"]).quote == "need **a CRM tool** now"
 
 
 def test_without_the_quote_a_text_is_shown_from_its_beginning() -> None:
