@@ -30,7 +30,11 @@ def celery_config(environment: Environment) -> dict[str, Any]:
         "broker": environment.broker_url,
         "backend": environment.broker_url,
         "config_source": {
-            "broker_transport_options": {"visibility_timeout": environment.visibility_seconds},
+            "broker_transport_options": {
+                "visibility_timeout": environment.visibility_seconds,
+                # Every ten seconds it is looked for what a lost machine held; unless told, only at each tenth time.
+                "unacked_restore_throttle": 1,
+            },
             "broker_connection_retry_on_startup": True,
             "task_acks_late": True,
             "task_reject_on_worker_lost": True,

@@ -13,7 +13,7 @@ def test_a_worker_says_the_end_of_a_task_late_and_gives_back_what_it_could_not_e
     assert conf.task_acks_late is True
     assert conf.task_reject_on_worker_lost is True
     assert conf.worker_prefetch_multiplier == 1
-    assert conf.broker_transport_options["visibility_timeout"] == 9000
+    assert conf.broker_transport_options == {"visibility_timeout": 9000, "unacked_restore_throttle": 1}
 
 
 def test_the_broker_waits_longer_than_any_step_takes_unless_told_otherwise() -> None:
