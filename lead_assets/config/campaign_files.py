@@ -18,6 +18,7 @@ from lead_assets.config.environment import CAMPAIGN_SUFFIXES, campaign_paths
 from lead_assets.domain.campaign import CAMPAIGN_ID, Archive, Campaign, Subreddits
 from lead_assets.domain.errors import CampaignInvalid, CampaignUnknown, LeadAssetsError
 from lead_assets.domain.settings import WEIGHTS, Layer, resolve
+from lead_assets.files import expanded
 
 MAX_FILE_BYTES = 256 * 1024
 MAX_NESTING = 50
@@ -259,5 +260,5 @@ def _line(node: Node | None, location: list[Any]) -> int | None:
 def _with_absolute_archive(campaign: Campaign, folder: Path) -> Campaign:
     if campaign.archive is None:
         return campaign
-    path = os.path.abspath(folder / Path(campaign.archive.path).expanduser())  # noqa: PTH100  keeps symbolic links
+    path = os.path.abspath(folder / expanded(campaign.archive.path))  # noqa: PTH100  keeps symbolic links
     return campaign.model_copy(update={"archive": campaign.archive.model_copy(update={"path": path})})

@@ -103,6 +103,18 @@ def test_an_absolute_archive_path_and_one_from_home_stay_what_they_are(
     assert (absolute.path, from_home.path) == ("/dumps/a.zst", str(tmp_path / "a.zst"))
 
 
+@pytest.mark.parametrize("path", ["~nosuchuser/x", '"~a\\0b/x"'])
+def test_a_home_folder_that_is_not_there_does_not_hide_the_campaigns(folder: Path, path: str) -> None:
+    write(folder, SMALLEST + f"archive: {{path: {path}}}\n")
+    write(folder, SMALLEST, "other.yaml")
+
+    _, first = [file.campaign for file in list_campaigns(folder)]
+
+    assert first is not None
+    assert first.archive is not None
+    assert first.archive.path.startswith(f"{folder}{os.sep}~")
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 NO_MAPPING = "shop.yaml: a campaign is a list of `key: value` lines with at least name, product, keywords."
