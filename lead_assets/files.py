@@ -1,4 +1,7 @@
-"""Writing a file whole: a reader, and whoever comes after a killed process or a full disk, sees the old or the new."""
+"""Paths that a user gives, and writing a file whole.
+
+A reader, and whoever comes after a killed process or a full disk, sees the old file or the new one.
+"""
 
 import contextlib
 import os
@@ -10,6 +13,14 @@ from pathlib import Path
 
 PRIVATE, PUBLIC, PROGRAM = 0o600, 0o666, 0o755
 """Modes of a new file, before the process's umask: for its owner only, for all, and for all to run."""
+
+
+def expanded(path: str) -> Path:
+    """``path`` with a leading ``~`` as the home folder; as it is where there is no such user."""
+    try:
+        return Path(os.path.expanduser(path))  # noqa: PTH111  Path.expanduser raises where there is no such user
+    except ValueError:  # a user's name with a NUL or half of a surrogate pair
+        return Path(path)
 
 
 @contextmanager

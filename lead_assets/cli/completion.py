@@ -7,6 +7,7 @@ from click.shell_completion import CompletionItem
 
 from lead_assets.cli import load_command, load_env_files
 from lead_assets.config.environment import Environment, campaign_paths
+from lead_assets.domain.errors import LeadAssetsError
 from lead_assets.domain.settings import NAMES
 
 
@@ -14,10 +15,10 @@ def campaign_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     """Ids of the campaign files in the folder that the command would use; none where it cannot be read."""
     load_env_files(lambda _: None)
     given = ctx.find_root().params.get("campaigns_dir")
-    folder = Path(given) if given else Environment.read().campaigns
     try:
+        folder = Path(given) if given else Environment.read().campaigns
         names = sorted({path.stem for path in campaign_paths(folder)})
-    except OSError:
+    except (OSError, LeadAssetsError):
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 

@@ -3,25 +3,27 @@
 import difflib
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
+from lead_assets.config.campaign_errors import line_of, sentence_of
 from lead_assets.config.environment import CAMPAIGN_SUFFIXES, campaign_paths
-from lead_assets.domain.campaign import CAMPAIGN_ID, Archive, Campaign, Subreddits
+from lead_assets.domain.campaign import CAMPAIGN_ID, Campaign
 from lead_assets.domain.errors import CampaignInvalid, CampaignUnknown, LeadAssetsError
 from lead_assets.domain.settings import WEIGHTS, Layer, resolve
+from lead_assets.files import expanded
 
 MAX_FILE_BYTES = 256 * 1024
 MAX_NESTING = 50
 """Lists and mappings in one another: a campaign has three."""
+MAX_DIGITS = 100
+INTEGER, TEXT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:str"
 RESERVED_IDS = frozenset({"registry"})
 """A campaign's sensor is called campaign_<id>, and campaign_registry is another one."""
 
@@ -141,15 +143,15 @@ def read_campaign_text(path: Path, text: str) -> Campaign:
         )
     if "id" in content:
         raise CampaignInvalid(
-            f"{path}, line {_line(node, ['id'])}: there is no key id. The file's name is the campaign's id."
+            f"{path}, line {line_of(node, ['id'])}: there is no key id. The file's name is the campaign's id."
         )
     try:
         campaign = Campaign.model_validate({**content, "id": path.stem})
     except ValidationError as error:
-        raise CampaignInvalid(_sentence(path, error, node)) from error
+        raise CampaignInvalid(sentence_of(path, error, node)) from error
     for name, value in campaign.settings.items():
         if name not in WEIGHTS:
-            resolve([Layer(f"{path}, line {_line(node, ['settings', name])}", {name: value})])
+            resolve([Layer(f"{path}, line {line_of(node, ['settings', name])}", {name: value})])
     resolve([Layer(str(path), campaign.settings)])
     return _with_absolute_archive(campaign, path.parent)
 
@@ -179,7 +181,7 @@ def _parse(path: Path, text: str) -> tuple[Node | None, object]:
         parser = YAML(typ="safe", pure=True)  # libyaml's dies of deep nesting
         parser.max_depth = MAX_NESTING
         node = parser.compose(text)
-        _refuse_merges_and_repeats(path, node)
+        _refuse_odd_nodes(path, node)
         return node, parser.load(text) if node is not None else None
     # The parser lets these through where a tag such as !!bool stands before a value that does not fit.
     except (YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
@@ -191,11 +193,17 @@ def _parse(path: Path, text: str) -> tuple[Node | None, object]:
         raise CampaignInvalid(f"{where}: not valid YAML ({problem}). Check quotes and indentation there.") from error
 
 
-def _refuse_merges_and_repeats(path: Path, node: Node | None) -> None:
-    """Refuse keys that are no words or come twice, and merge keys, which a few lines can make grow without bounds."""
+def _refuse_odd_nodes(path: Path, node: Node | None) -> None:
+    """Refuse keys that are no words or come twice, and merge keys, which a few lines can make grow without bounds.
+
+    Numbers that are too long to be read are refused too.
+    """
     waiting, met = [node], set[int]()
     while waiting:
         node = waiting.pop()
+        if isinstance(node, ScalarNode) and node.tag == INTEGER and len(node.value) > MAX_DIGITS:
+            line = node.start_mark.line + 1
+            raise CampaignInvalid(f"{path}, line {line}: a number has more than {MAX_DIGITS} digits. Shorten it.")
         if id(node) in met or not isinstance(node, CollectionNode):
             continue
         met.add(id(node))
@@ -211,53 +219,18 @@ def _refuse_merges_and_repeats(path: Path, node: Node | None) -> None:
                 raise CampaignInvalid(
                     f"{line}: not valid YAML (a key is one word). Check quotes and indentation there."
                 )
+            if key.tag != TEXT:
+                raise CampaignInvalid(
+                    f"{line}: the key {key.value[:40]} is not text. Write keys as docs/campaigns.md names them."
+                )
             if key.value in seen:
                 raise CampaignInvalid(f"{line}: {key.value} is written twice. Keep one.")
             seen.add(key.value)
             waiting.append(value)
 
 
-def _sentence(path: Path, error: ValidationError, node: Node | None) -> str:
-    first = error.errors()[0]
-    location = [part for part in first["loc"] if not str(part).startswith(("function-", "constrained-"))]
-    if not location:  # a key that is no text, such as one with half of a surrogate pair
-        return f"{path}: a key is not valid text. Write keys as docs/campaigns.md names them."
-    if location[0] == "settings":
-        location = location[:2]  # what follows names the types that were tried
-    key = ".".join(str(part) for part in location)
-    line = _line(node, location)
-    where = f"{path}, line {line}" if line else str(path)
-    if first["type"] == "missing":
-        return f"{where}: {key} is missing. Add a line `{key}: …`."
-    if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(location[-1]), _keys_beside(location), n=1)
-        return f"{where}: there is no key {key}; {f'did you mean {close[0]}?' if close else 'take it out.'}"
-    return f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}."
-
-
-def _keys_beside(location: list[Any]) -> list[str]:
-    parts = {"subreddits": Subreddits, "archive": Archive}
-    return list((parts[location[0]] if len(location) > 1 else Campaign).model_fields)
-
-
-def _line(node: Node | None, location: list[Any]) -> int | None:
-    """The line on which the innermost part of ``location`` that exists is written."""
-    line = None
-    for part in location:
-        children: Mapping[Any, tuple[Node, Node]] = {}
-        if isinstance(node, MappingNode):
-            children = {key.value: (key, value) for key, value in node.value}
-        elif isinstance(node, SequenceNode):
-            children = {index: (value, value) for index, value in enumerate(node.value)}
-        if part not in children:
-            break
-        key, node = children[part]
-        line = key.start_mark.line + 1
-    return line
-
-
 def _with_absolute_archive(campaign: Campaign, folder: Path) -> Campaign:
     if campaign.archive is None:
         return campaign
-    path = os.path.abspath(folder / Path(campaign.archive.path).expanduser())  # noqa: PTH100  keeps symbolic links
+    path = os.path.abspath(folder / expanded(campaign.archive.path))  # noqa: PTH100  keeps symbolic links
     return campaign.model_copy(update={"archive": campaign.archive.model_copy(update={"path": path})})

@@ -9,6 +9,7 @@ from lead_assets.config.addresses import VARIABLES as OPENAI_VARIABLES
 from lead_assets.config.addresses import Address, Purpose, address_in
 from lead_assets.domain.errors import DatabaseUnavailable, SearchUnavailable, SettingInvalid, SourceNotFound
 from lead_assets.domain.settings import NAMES
+from lead_assets.files import expanded
 from lead_assets.servers.state import is_running, read_servers
 
 REDDIT_VARIABLES = ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET", "REDDIT_USER_AGENT", "REDDIT_URL")
@@ -71,14 +72,18 @@ class Environment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str] | None = None) -> "Environment":
-        """The environment now. ``variables`` replaces the process's own."""
+        """The environment now. ``variables`` replaces the process's own.
+
+        Raises:
+            SettingInvalid: a folder is in the home folder of a user that there is not.
+        """
         given = {name: value for name, value in (os.environ if variables is None else variables).items() if value}
-        home = _folder(given.get("LEAD_ASSETS_HOME"), PROJECT / ".lead_assets")
+        home = _folder(given, "LEAD_ASSETS_HOME", PROJECT / ".lead_assets")
         return cls(
             project=PROJECT,
             home=home,
-            campaigns=_folder(given.get("LEAD_ASSETS_CAMPAIGNS"), PROJECT / "campaigns"),
-            rejection_logs=_folder(given.get("REJECTION_LOG_DIR"), home / "rejections"),
+            campaigns=_folder(given, "LEAD_ASSETS_CAMPAIGNS", PROJECT / "campaigns"),
+            rejection_logs=_folder(given, "REJECTION_LOG_DIR", home / "rejections"),
             settings={name: given[name] for name in NAMES if name in given},
             _database_url=given.get("DATABASE_URL"),
             _typesense_url=given.get("TYPESENSE_URL"),
@@ -214,5 +219,13 @@ class Environment:
         }
 
 
-def _folder(given: str | None, default: Path) -> Path:
-    return Path(given).expanduser().absolute() if given else default
+def _folder(given: Mapping[str, str], name: str, default: Path) -> Path:
+    if name not in given:
+        return default
+    folder = expanded(given[name])
+    if folder.parts[:1] and folder.parts[0].startswith("~"):  # it would be made in the current folder
+        raise SettingInvalid(
+            f"environment: {name} is {given[name]!r}, but there is no home folder {folder.parts[0]}. "
+            "Write the folder's whole path."
+        )
+    return folder.absolute()

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from lead_assets.domain.errors import InvalidInput
 from lead_assets.domain.lead_model import LeadModel
 from lead_assets.domain.settings import Settings
-from lead_assets.files import PUBLIC, write_whole
+from lead_assets.files import PUBLIC, expanded, write_whole
 
 SHIPPED = Path(__file__).parent.parent / "lead_model"
 WITHOUT_VECTORS = "any_embedder.json"
@@ -24,7 +24,7 @@ def lead_model_for(settings: Settings, embedder_model: str) -> LeadModel:
         InvalidInput: the file of LEAD_MODEL is not a lead model, or was trained with another embedder.
     """
     if settings.lead_model:
-        model = read_lead_model(Path(settings.lead_model).expanduser())
+        model = read_lead_model(expanded(settings.lead_model))
         if model.embedder not in (None, embedder_model):
             raise InvalidInput(
                 f"The lead model {settings.lead_model} was trained with {model.embedder}, not with {embedder_model}. "

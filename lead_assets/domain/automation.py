@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from lead_assets.domain.reddit_names import bare_name
+
 Automation = Literal["advertisements", "automoderator", "bots"]
 AUTOMATIONS: tuple[Automation, ...] = ("advertisements", "automoderator", "bots")
 
@@ -24,7 +26,7 @@ def automation_of(thing: Mapping[str, object]) -> Automation | None:
     if any(thing.get(flag) is True for flag in ("promoted", "is_created_from_ads_ui")):
         return "advertisements"
     author = thing.get("author")
-    if isinstance(author, str) and author.strip().casefold() == "automoderator":
+    if isinstance(author, str) and bare_name(author).casefold() == "automoderator":
         return "automoderator"
     return "bots" if any(_says_bot(thing.get(name)) for name in ("selftext", "body")) else None
 

@@ -4,15 +4,25 @@ import re
 import zoneinfo
 from datetime import UTC, date, datetime, time
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_origin
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from lead_assets.domain.document import Document
 from lead_assets.domain.gate_catalog import GATES
 from lead_assets.domain.keywords import DEFAULT_LANGUAGE, Keyword, KeywordMatcher, languages
 from lead_assets.domain.notify import Notify
+from lead_assets.domain.reddit_names import bare_name
 
 CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """Partition keys must also be names of sensors, which allow no hyphen."""
@@ -46,7 +56,7 @@ def _is_a_language(name: str) -> str:
 
 
 def _without_prefix(name: object) -> object:
-    return re.sub(r"^/?(?:r|u|user)/", "", name.strip()) if isinstance(name, str) else name
+    return bare_name(name) if isinstance(name, str) else name
 
 
 def _unique(values: list[str]) -> list[str]:
@@ -62,6 +72,16 @@ RedditName = Annotated[str, BeforeValidator(_without_prefix), StringConstraints(
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_empty_without_a_value(cls, value: object, info: ValidationInfo) -> object:
+        """A key without a value, such as ``include:``, is an empty list or mapping where it can be one."""
+        if value is not None:
+            return value
+        kind = cls.model_fields[info.field_name or ""].annotation
+        kind = get_origin(kind) or kind
+        return [] if kind is list else {} if kind in (dict, Subreddits) else None
 
 
 class Subreddits(_Part):

@@ -13,7 +13,8 @@ from typing import Literal, cast
 
 from lead_assets.domain.document_text import document_text, text_hash
 from lead_assets.domain.plain_text import clean, printable
-from lead_assets.domain.removal import is_placeholder
+from lead_assets.domain.reddit_names import bare_name
+from lead_assets.domain.removal import author_left, is_placeholder
 
 Kind = Literal["post", "comment"]
 
@@ -107,13 +108,13 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
     kind: Kind = "comment" if reddit_id.startswith("t1_") else "post"
     title = clean(thing.get("title") if kind == "post" else thing.get("link_title"), MAX_TITLE_CHARACTERS)
     body = clean(thing.get("selftext") if kind == "post" else thing.get("body"), MAX_BODY_CHARACTERS)
-    author = clean(thing.get("author"), 64)
+    author = bare_name(clean(thing.get("author"), 64))
     created_at = read_time(thing.get("created_utc")) or read_time(thing.get("created"))
     return Document(
         reddit_id=reddit_id,
         kind=kind,
         source=source,
-        subreddit=clean(thing.get("subreddit"), 64),
+        subreddit=bare_name(clean(thing.get("subreddit"), 64)),
         subreddit_id=_match(_SUBREDDIT_FULLNAME, thing.get("subreddit_id")),
         author=None if not author or is_placeholder(author) else author,
         author_id=_match(_AUTHOR_FULLNAME, thing.get("author_fullname")),
@@ -129,7 +130,7 @@ def from_reddit(thing: Mapping[str, object], source: str) -> Document:
         subreddit_subscribers=_integer(thing.get("subreddit_subscribers")),
         subreddit_hot_posts=_integer(thing.get("subreddit_hot_posts")),
         author_karma=_integer(thing.get("author_karma")) if author and not is_placeholder(author) else None,
-        author_left=is_placeholder(author),
+        author_left=author_left(thing),
         state_at=state_time(thing),
     )
 
@@ -173,9 +174,11 @@ def fullname_of(thing: Mapping[str, object]) -> str | None:
     name = _match(_FULLNAME, thing.get("name"))
     if name or _match(_OTHER_FULLNAME, thing.get("name")):
         return name
-    prefix = "t1_" if "body" in thing and "title" not in thing else "t3_"
     number = thing.get("id")
-    return _match(_FULLNAME, f"{prefix}{number}") if isinstance(number, str) else None
+    if not isinstance(number, str) or _FULLNAME.fullmatch(number):
+        return number if isinstance(number, str) else None
+    prefix = "t1_" if "body" in thing and "title" not in thing else "t3_"
+    return _match(_FULLNAME, f"{prefix}{number}")
 
 
 def _fullname(thing: Mapping[str, object]) -> str:

@@ -52,11 +52,15 @@ def _text(card: Card, page_url: str, *, short: bool = False) -> str:
         f"“{quote}”" if quote else "",
         f"{card.percent} %: {', '.join(card.reasons)}" if card.reasons else f"{card.percent} %",
         *([] if short else card.facts),
-        f"r/{card.subreddit}, {card.author or 'unknown author'}, posted {card.age or 'at an unknown time'} ago",
+        f"r/{card.subreddit}, {card.author or 'unknown author'}, posted {_posted(card.age)}",
         card.link or "",
         _inbox_link(card, page_url),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _posted(age: str) -> str:
+    return {"": "at an unknown time", "now": "just now"}.get(age, f"{age} ago")
 
 
 def _data(card: Card, page_url: str) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from lead_assets.domain.errors import SettingInvalid
 from lead_assets.domain.gate_catalog import gate_digest
 from lead_assets.domain.settings import NAMES, UNSET_MEANS, Layer, Resolved, Settings, resolve
 from lead_assets.domain.thresholds import LOCAL_MODELS, cosine_threshold_of
+from lead_assets.files import expanded
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def values_in_force(settings: Settings, environment: Environment, source: str) -
 def _archive(campaign: Campaign, options: RunOptions) -> tuple[Path | None, datetime | None]:
     """The archive of this run and the day as of which its campaign judges it."""
     if options.archive_path:
-        return Path(options.archive_path).expanduser().absolute(), None
+        return expanded(options.archive_path).absolute(), None
     if campaign.archive is None:
         return None, None
     return Path(campaign.archive.path), end_of_day(campaign.archive.as_of) if campaign.archive.as_of else None

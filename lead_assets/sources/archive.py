@@ -5,7 +5,7 @@ A file is streamed, so its size does not matter. One bad record never stops a cr
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +22,8 @@ from lead_assets.sources.record_files import MAX_LINE_BYTES, ZSTD_WINDOW, FileDa
 __all__ = ["MAX_LINE_BYTES", "ZSTD_WINDOW", "ArchiveSource"]
 
 BATCH_DOCUMENTS = 1_000
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
+"""When something is gone of which an archive notes that it was taken down later: no other copy is newer than that."""
 GONE_REMEMBERED = 200_000
 """Records of things that are gone whose time is remembered: copies of one thing stand close together in a file."""
 
@@ -180,18 +182,18 @@ class ArchiveSource:
         reddit_id = fullname_of(thing)
         if reddit_id is None:
             return
-        state_at = None if has_gone_since(thing) else state_time(thing)
-        if is_known:
-            if not is_older(state_at, self._known[reddit_id]):
-                yield reddit_id, None
-        elif state_at is not None:
-            self._gone[reddit_id] = state_at
+        state_at = FOR_EVER if has_gone_since(thing) else state_time(thing)
+        if is_known and not is_older(state_at, self._known[reddit_id]):
+            yield reddit_id, None
+        if state_at is not None:
+            self._gone[reddit_id] = max(state_at, self._gone.get(reddit_id, state_at))
             if len(self._gone) > GONE_REMEMBERED:
                 del self._gone[next(iter(self._gone))]
 
     def _is_outdated(self, reddit_id: str, state_at: datetime | None) -> bool:
         """Whether a newer state was met, a removal among them."""
-        return is_older(state_at, self._known.get(reddit_id)) or is_older(state_at, self._gone.get(reddit_id))
+        gone_at = self._gone.get(reddit_id)
+        return gone_at == FOR_EVER or is_older(state_at, gone_at) or is_older(state_at, self._known.get(reddit_id))
 
 
 def _is_file(path: Path) -> bool:

@@ -18,6 +18,8 @@ MAX_VALUE_CHARACTERS = 4 * MAX_LINE_BYTES
 """A saved listing has hundreds of records in one value."""
 MAX_BROKEN_VALUES = 1_000
 _SEPARATORS = re.compile(r"[\s,\[\]\ufeff\x1e]*")
+_BETWEEN = re.compile(r"[\s,\ufeff\x1e]*")
+"""What may stand before, between and after the objects of one line."""
 _NEXT_VALUE = re.compile(r"\n[ \t\r]*(?=\{)|(?<=\})\s*,\s*(?=\{)")
 _READ_AT_LEAST = 2**20
 _OTHER_KINDS = frozenset({"t2", "t4", "t5", "t6"})
@@ -56,7 +58,7 @@ def _until_text(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def _is_in_lines(first: list[bytes]) -> bool:
     """Whether each line is a value of its own; else a value may stand on several lines."""
-    texts = [piece.strip().removeprefix(codecs.BOM_UTF8) for piece in first if piece.strip()]
+    texts = [piece.strip().removeprefix(codecs.BOM_UTF8).lstrip(b"\x1e") for piece in first if piece.strip()]
     if not texts or texts[0][:1] not in (b"{", b"["):
         return True
     if texts[0].startswith(b"["):
@@ -78,7 +80,9 @@ def _in_lines(pieces: Iterable[bytes]) -> Iterator[tuple[str, object]]:
         if not whole:
             yield f"line {number}", Broken(f"longer than {MAX_LINE_BYTES // 2**20} MiB")
         elif piece.strip():
-            yield f"line {number}", _loaded(piece)
+            value = _loaded(piece)
+            for each in (isinstance(value, Broken) and _objects(piece)) or (value,):
+                yield f"line {number}", each
 
 
 def _loaded(line: bytes) -> object:
@@ -86,6 +90,19 @@ def _loaded(line: bytes) -> object:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         return Broken(f"not JSON ({str(error)[:80]})")
+
+
+def _objects(line: bytes) -> list[object]:
+    """The objects of a line that is no JSON as a whole; none where there is something else in it."""
+    decode, position, found = json.JSONDecoder().raw_decode, 0, list[object]()
+    try:
+        text = line.decode("utf-8", errors="surrogatepass")
+        while (position := _BETWEEN.match(text, position).end()) < len(text):  # type: ignore[union-attr]
+            value, position = decode(text, position)
+            found.append(value)
+    except (ValueError, RecursionError):
+        return []
+    return found if all(isinstance(each, dict) for each in found) else []
 
 
 def _in_values(pieces: Iterable[bytes]) -> Iterator[tuple[str, object]]:
@@ -182,12 +199,17 @@ def _wrapped(value: Record) -> list[object]:
     return [
         inner
         for name, inner in value.items()
-        if (name in ("data", "json") and isinstance(inner, dict)) or (isinstance(inner, list) and _has_objects(inner))
+        if (isinstance(inner, dict) and (name in ("data", "json") or _looks_like_record(inner)))
+        or (isinstance(inner, list) and _has_objects(inner))
     ]
 
 
 def _has_objects(values: list[object]) -> bool:
     return any(isinstance(value, dict) for value in values)
+
+
+def _looks_like_record(value: Record) -> bool:
+    return ("id" in value or "name" in value) and any(name in value for name in _TEXTS)
 
 
 def _checked(record: Record) -> Record | Broken:

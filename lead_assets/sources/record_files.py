@@ -103,7 +103,9 @@ def _decompressed(raw: BinaryIO) -> Iterator[tuple[BinaryIO, bytes | None]]:
 
 def _encoding(start: bytes) -> str:
     """By a byte order mark, or by the zeros beside the first bracket."""
-    is_told = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\x00\x00\xfe\xff", b"{", b"[", b"\x00"))
+    is_told = start.startswith(
+        (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\x00\x00\xfe\xff", b"{", b"[", b"\x1e", b"\x00")
+    )
     return json.detect_encoding(start) if is_told else "utf-8"
 
 

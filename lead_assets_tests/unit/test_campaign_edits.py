@@ -69,6 +69,37 @@ def test_in_the_samples_only_the_changed_lines_change(tmp_path: Path, campaign_i
     assert before.count("#") == after.count("#")
 
 
+@pytest.mark.parametrize(
+    ("change", "there"),
+    [
+        ({"exclude_subreddits": ["r/ForHire", "forhire/"]}, ["ForHire"]),
+        ({"exclude_authors": ["u/bob", "https://www.reddit.com/user/Bob"]}, ["bob"]),
+        ({"exclude_authors": ["ada"]}, []),
+        ({"negative_keywords": [" hiring", "giveaway ", "Giveaway"]}, ["giveaway"]),
+    ],
+)
+def test_what_is_added_is_written_as_campaigns_are_read(
+    tmp_path: Path, change: dict[str, list[str]], there: list[str]
+) -> None:
+    write(tmp_path, PLAIN + "exclude_authors: [u/Ada]\n")
+    before = read_campaign(tmp_path / "crm.yaml").model_dump()
+    after = edit_campaign(tmp_path, "crm", **change).model_dump()  # type: ignore[arg-type]
+    before_, after_ = (
+        each["negative_keywords"] + each["exclude_authors"] + each["subreddits"]["exclude"] for each in (before, after)
+    )
+    assert [each for each in after_ if each not in before_] == there
+
+
+def test_the_line_ends_of_windows_are_kept_and_an_empty_key_is_filled(tmp_path: Path) -> None:
+    path = tmp_path / "crm.yaml"
+    path.write_bytes(b"name: CRM\r\nproduct: A CRM.\r\nkeywords: [crm]\r\nnegative_keywords:\r\n")
+    edit_campaign(tmp_path, "crm", negative_keywords=["hiring"])
+    assert path.read_bytes().splitlines(keepends=True)[2:] == [
+        b"keywords: [crm]\r\n",
+        b"negative_keywords: [hiring]\r\n",
+    ]
+
+
 def test_keys_that_are_not_there_are_added(tmp_path: Path) -> None:
     path = write(tmp_path, "name: CRM\nproduct: A CRM.\nkeywords: [crm]\n")
     edit_campaign(

@@ -40,6 +40,11 @@ def test_the_folder_is_the_one_that_the_command_would_use(folder: Path, tmp_path
     assert offered("--campaigns-dir", str(tmp_path / "nowhere"), "leads", "") == []
 
 
+def test_nothing_is_offered_where_the_folder_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAD_ASSETS_CAMPAIGNS", "~nosuchuser/campaigns")
+    assert offered("leads", "") == []
+
+
 @pytest.mark.parametrize(
     "words", [("run", "crm", "--set"), ("preview", "crm", "--set"), ("campaigns", "set", "crm", "--set")]
 )

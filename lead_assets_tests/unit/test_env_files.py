@@ -27,6 +27,46 @@ def test_known_names_are_set_and_others_are_told_and_left_out(tmp_path: Path) ->
     assert "LD_PRELOAD" in told[0]
 
 
+IS_IGNORED = ", is ignored. Write NAME=value there, and close quotes that are open."
+IS_BROKEN = ": LLM_MODEL is ignored, as a character in its value is none of UTF-8 or a NUL. Write it anew."
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"LLM_MODEL=secret\0x\n", f", line 1{IS_BROKEN}"),
+        (b"\nLLM_MODEL=secret\xfc\n", f", line 2{IS_BROKEN}"),
+        (b"# key\n\nLLM_MODEL: secret\n", f", line 3{IS_IGNORED}"),
+        (b"LLM_MODEL='secret\n", f", line 1{IS_IGNORED}"),
+        (b"LLM_MODEL\n", f", line 1{IS_IGNORED}"),
+        (b'{"LLM_MODEL":"secret"}', f", line 1{IS_IGNORED}"),
+        ("LLM_MODEL=secret\n".encode("utf-16"), " is not read, because it is not UTF-8. Save it as UTF-8."),
+        (
+            b"COSINE_TRESHOLD=secret",
+            ", line 1: COSINE_TRESHOLD is not a setting of this program; did you mean COSINE_THRESHOLD?",
+        ),
+        (
+            b"openai_api_ky=secret",
+            ", line 1: openai_api_ky is not a setting of this program; did you mean OPENAI_API_KEY?",
+        ),
+        (b"HTTPS_PROXY=secret", ", line 1: HTTPS_PROXY is not a setting of this program; it is ignored."),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_told_without_its_value(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(content if told.startswith(" is not") else content + b"\nEXTRACTOR=rules\n")
+    variables, sentences = loaded(tmp_path)
+
+    assert sentences == [f"{path}{told}"]
+    assert variables == ({} if told.startswith(" is not") else {"EXTRACTOR": "rules"})
+
+
+def test_a_file_of_something_else_is_told_in_a_few_sentences(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("X=1\n" * 1_000)
+
+    assert loaded(tmp_path)[1][5:] == [f"{tmp_path / '.env'}: 995 more lines are ignored."]
+
+
 def test_what_is_set_stays_and_the_first_folder_comes_first(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -66,6 +106,6 @@ def test_no_file_is_no_matter(tmp_path: Path) -> None:
 
 
 def test_whatever_the_environment_reads_may_stand_in_a_file() -> None:
-    read = re.findall(r"given\.get\(\"(\w+)\"", inspect.getsource(Environment.read))
+    read = re.findall(r"given(?:\.get\(|, )\"(\w+)\"", inspect.getsource(Environment.read))
     assert "DATABASE_URL" in read
     assert set(read) <= KNOWN

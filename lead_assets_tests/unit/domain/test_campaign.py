@@ -274,7 +274,18 @@ def test_a_campaign_without_lists_wants_everything() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["smallbusiness", "SMALLBUSINESS", "SmallBusiness", "r/SmallBusiness", "/r/smallbusiness", " r/smallbusiness "],
+    [
+        "smallbusiness",
+        "SMALLBUSINESS",
+        "SmallBusiness",
+        "r/SmallBusiness",
+        "/r/smallbusiness",
+        " r/smallbusiness ",
+        "R/smallbusiness/",
+        "smallbusiness/",
+        "reddit.com/r/smallbusiness",
+        "https://www.reddit.com/r/SmallBusiness/",
+    ],
 )
 def test_subreddits_are_named_in_any_case_with_or_without_prefix(name: str) -> None:
     included, excluded = campaign(subreddits={"include": [name]}), campaign(subreddits={"exclude": [name]})
@@ -313,7 +324,20 @@ def test_only_the_content_that_the_campaign_reads_is_wanted(kind: str) -> None:
     assert not campaign(content=[f"{kind}s"]).wants(document(other))
 
 
-@pytest.mark.parametrize("name", ["Ada", "ada", "ADA", "u/Ada", "/u/ada", "user/ada"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ada",
+        "ada",
+        "ADA",
+        "u/Ada",
+        "/u/ada",
+        "user/ada",
+        "U/ada/",
+        "https://old.reddit.com/user/Ada",
+        "www.reddit.com/u/Ada/",
+    ],
+)
 def test_excluded_authors_are_named_in_any_case_with_or_without_prefix(name: str) -> None:
     without = campaign(exclude_authors=[name])
 

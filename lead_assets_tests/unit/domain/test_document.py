@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lead_assets.domain.automation import automation_of
 from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.document import (
     MAX_BODY_CHARACTERS,
@@ -174,7 +175,7 @@ def test_a_field_of_a_post_that_is_null_or_missing_is_unknown_and_the_others_sta
     if field == "permalink":
         changed = {name: "https://www.reddit.com/comments/1abc2d/"}
     if field == "author":
-        changed["author_karma"] = None
+        changed |= {"author_karma": None, "author_left": nothing is None}  # Reddit empties the name of who left
     if field == "created_utc":
         changed["state_at"] = None
 
@@ -391,6 +392,25 @@ def test_the_link_that_a_post_is_about_is_not_its_url() -> None:
 
 
 # --- several documents -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("r/sales", "sales"), ("/u/Sales/", "Sales"), ("https://www.reddit.com/user/sales", "sales"), ("u_ada", "u_ada")],
+)
+def test_names_are_read_without_what_is_written_around_them(written: str, name: str) -> None:
+    document = post(subreddit=written, author=written)
+    assert (document.subreddit, document.author) == (name, name)
+
+
+@pytest.mark.parametrize("fullname", ["t3_1abc2d", "t1_1abc2d"])
+def test_a_fullname_may_stand_in_place_of_the_id(fullname: str) -> None:
+    assert from_reddit({"id": fullname, "title": "CRM"}, "archive").reddit_id == fullname
+
+
+@pytest.mark.parametrize("author", ["AutoModerator", "u/AutoModerator", " /user/automoderator"])
+def test_automoderator_is_known_with_and_without_a_prefix(author: str) -> None:
+    assert automation_of({"author": author}) == "automoderator"
 
 
 def matched(document: Document, *keywords: str) -> Document:

@@ -200,6 +200,12 @@ def test_the_environment_hands_on_every_setting_and_nothing_else() -> None:
     assert dict(Environment.read(variables).settings) == dict.fromkeys(NAMES, "1")
 
 
+@pytest.mark.parametrize("name", ["LEAD_ASSETS_HOME", "LEAD_ASSETS_CAMPAIGNS", "REJECTION_LOG_DIR"])
+def test_a_folder_in_the_home_folder_of_nobody_is_told_with_its_variable(name: str) -> None:
+    with pytest.raises(SettingInvalid, match=f"environment: {name} is '~nosuchuser/x', but there is no home folder"):
+        Environment.read({name: "~nosuchuser/x"})
+
+
 @pytest.mark.parametrize("name", sorted(WHOLE))
 @pytest.mark.parametrize(("text", "value"), [("7", 7), (" 7 ", 7), ("7.0", 7)])
 def test_text_of_the_environment_becomes_a_whole_number(name: str, text: str, value: int) -> None:

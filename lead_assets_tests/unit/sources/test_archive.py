@@ -551,6 +551,13 @@ SHAPES: dict[str, Any] = {
     "an array on one line": json.dumps(THINGS),
     "an array, a record a line": "[\n" + ",\n".join(json.dumps(thing) for thing in THINGS) + "\n]\n",
     "a pretty array": json.dumps(THINGS, indent=2),
+    "a comma at each line's end": "".join(json.dumps(thing) + ",\n" for thing in THINGS),
+    "text sequences": "".join(f"\x1e{json.dumps(thing)}\n" for thing in THINGS),
+    "pretty text sequences": "".join(f"\x1e{json.dumps(thing, indent=1)}\n" for thing in THINGS),
+    "all on one line": "".join(map(json.dumps, THINGS)),
+    "several on a line": f"{json.dumps(THINGS[0])}\n{' '.join(map(json.dumps, THINGS[1:]))}\n",
+    "by their ids": json.dumps({thing["id"]: thing for thing in THINGS}),
+    "each under a name of its kind": "\n".join(json.dumps({"result": thing}) for thing in THINGS),
     "pretty objects one after the other": "\n".join(json.dumps(thing, indent=4) for thing in THINGS),
     "objects without anything between them": "".join(json.dumps(thing) for thing in THINGS),
     "old Macs' line ends": "\r".join(json.dumps(thing) for thing in THINGS),
@@ -642,6 +649,24 @@ def test_an_older_copy_does_not_bring_back_what_is_gone(tmp_path: Path) -> None:
 
     assert states(tmp_path, gone, alive) == []
     assert states(tmp_path, alive, gone) == [([""], ["t3_p1"])]
+
+
+@pytest.mark.parametrize("copy", [{}, {"retrieved_on": 1_780_000_111}, {"retrieved_on": 1_780_000_999}])
+def test_what_an_archive_notes_as_taken_down_is_gone_in_any_order(tmp_path: Path, copy: dict[str, Any]) -> None:
+    noted = post(1, _meta={"was_deleted_later": True}, retrieved_on=1_780_000_555)
+    alive = post(1, **copy)
+
+    assert states(tmp_path, noted, alive) == []
+    assert states(tmp_path, alive, noted) == [([""], ["t3_p1"])]
+    assert states(tmp_path, alive, noted, alive) == [([""], ["t3_p1"])]
+
+
+def test_a_copy_from_between_does_not_bring_back_what_is_gone(tmp_path: Path) -> None:
+    first, between = post(1, retrieved_on=1_780_000_111), post(1, retrieved_on=1_780_000_555)
+    gone, back = post(1, "[deleted]", retrieved_on=1_780_000_777), post(1, retrieved_on=1_780_000_999)
+
+    assert states(tmp_path, first, gone, between) == [([""], ["t3_p1"])]
+    assert states(tmp_path, first, gone, between, back) == [(["", ""], [])]
 
 
 def test_an_older_copy_that_says_gone_does_not_count(tmp_path: Path) -> None:
