@@ -246,6 +246,17 @@ def test_an_archive_that_has_lost_most_deletes_nothing(world: World, arctic: Arc
     assert world.value("SELECT count(*) FROM lead_assets.documents") == 25
 
 
+def test_an_archive_that_has_lost_all_of_a_few_deletes_nothing(world: World, arctic: ArcticShiftServer) -> None:
+    recent = int(time.time() - 60 * 3_600)
+    archived(world, arctic, *(post(created_utc=recent, author=name) for name in ("ann", "bob")))
+    arctic.posts.clear()
+
+    swept = sweep(world).output_for_node("sweep_deletions")
+
+    assert (swept["checked"], swept["gone"], swept["unknown"]) == (2, 0, 2)
+    assert world.value("SELECT count(*) FROM lead_assets.documents") == 2
+
+
 def test_an_archive_that_fails_on_the_way_is_told_and_what_it_said_counts(
     world: World, arctic: ArcticShiftServer
 ) -> None:

@@ -61,6 +61,8 @@ class ArcticShiftWitness:
                 f"{self._client.url} does not have {len(lost)} of {len(own)} documents that came from it, which is not "
                 "a deletion but a failure. Sweep again later."
             )
+        if not things:
+            lost = []  # an answer without a single document may be a failure too
         known = {name: thing for name, thing in things.items() if name in held}
         gone = [n for n, thing in known.items() if is_gone(thing) or (held[n].has_author and author_left(thing))]
         return Answer(len(held), [*lost, *gone], unknown=len(held) - len(known) - len(lost))
