@@ -24,8 +24,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup  ## Find leads in the sample corpus, from nothing to a table of leads
 	$(BIN)/lead-assets demo
 
+# Tests of processes wait more than they compute: three at once keep two cores busy.
 test: setup  ## Run the tests, on real servers
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25
 
 test-unit: setup  ## Run the tests that need no server
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -p no:schemathesis lead_assets_tests/unit

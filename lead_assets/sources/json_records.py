@@ -93,12 +93,14 @@ def _loaded(line: bytes) -> object:
 
 
 def _objects(line: bytes) -> list[object]:
-    """The objects of a line that is no JSON as a whole; none where there is something else in it."""
+    """The objects of a line that is no JSON as a whole, something between them; none where it has anything else."""
     decode, position, found = json.JSONDecoder().raw_decode, 0, list[object]()
     try:
         text = line.decode("utf-8", errors="surrogatepass")
-        while (position := _BETWEEN.match(text, position).end()) < len(text):  # type: ignore[union-attr]
-            value, position = decode(text, position)
+        while (start := _BETWEEN.match(text, position).end()) < len(text):  # type: ignore[union-attr]
+            if found and start == position:
+                return []  # two lines that ran into each other: something is wrong with the file
+            value, position = decode(text, start)
             found.append(value)
     except (ValueError, RecursionError):
         return []
