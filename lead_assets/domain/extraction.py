@@ -7,6 +7,7 @@ A reader is distrusted, be it a model or our own rules: what it quotes must occu
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -110,11 +111,12 @@ def ground(extraction: Extraction, text: str) -> Grounded:
     or have numbers which the document does not. What instructs a reader is no evidence, contact or budget. Without
     evidence left it is not a lead.
     """
-    folded, seen = _fold(text), _seen(text)
+    document = _Text(text)
+    folded = document.folded
     evidence = [
         _as_written(quote, text)
         for quote in (_bare(each) for each in extraction.evidence if len(each) <= MAX_QUOTE_CHARACTERS)
-        if _is_quoted(quote, folded, seen) and not _instructs(quote)
+        if document.has(quote) and not _instructs(quote)
     ][:MAX_QUOTES]
     contact = [
         _as_written(way, text)
@@ -129,7 +131,7 @@ def ground(extraction: Extraction, text: str) -> Grounded:
         budget = _as_written(budget, text) if holds and not _instructs(budget) else None
     told = 0
     if pain_point is not None:
-        holds = _pain_point_holds(pain_point, folded, seen)
+        holds = _pain_point_holds(pain_point, document)
         pain_point, told = _told(pain_point, text, folded) if holds else (None, 0)
     summary, told_in_summary = _told(extraction.summary, text, folded)
     update = {"evidence": evidence, "contact": contact, "budget": budget, "pain_point": pain_point or None}
@@ -186,12 +188,35 @@ def occurs(quote: str, text: str) -> bool:
 
     It must not begin or end within a word, and must have at least ``MIN_QUOTE_CHARACTERS`` letters and digits.
     """
-    return _is_quoted(quote, _fold(text), _seen(text))
+    return _Text(text).has(quote)
 
 
-def _pain_point_holds(pain_point: str, folded: str, seen: str) -> bool:
+@dataclass(frozen=True)
+class _Text:
+    """A document's text, folded when it is asked for."""
+
+    written: str
+
+    @cached_property
+    def folded(self) -> str:
+        """As it is written."""
+        return _fold(self.written)
+
+    @cached_property
+    def seen(self) -> str:
+        """As a reader sees it: addresses and Markdown are gone."""
+        return _seen(self.written)
+
+    def has(self, quote: str) -> bool:
+        """Whether it has ``quote``; one that is only seen may have no word that leads elsewhere."""
+        if _occurs(quote, self.folded):
+            return True
+        return _occurs(_seen(quote), self.seen) and not any(_is_foreign(word, self.folded) for word in quote.split())
+
+
+def _pain_point_holds(pain_point: str, document: _Text) -> bool:
     quoted = _WRAPPED.fullmatch(pain_point.strip())
-    return _is_quoted(quoted.group(1), folded, seen) if quoted else bool(pain_point.strip())
+    return document.has(quoted.group(1)) if quoted else bool(pain_point.strip())
 
 
 def _bare(quote: str) -> str:
@@ -201,14 +226,6 @@ def _bare(quote: str) -> str:
         if (quoted := _WRAPPED.fullmatch(bare.strip())) is None:
             return bare
         quote = quoted[1]
-
-
-def _is_quoted(quote: str, folded: str, seen: str) -> bool:
-    """Whether it is in the text as written; or in what a reader sees, where addresses and Markdown are gone: there it
-    may have no word that leads elsewhere."""
-    if _occurs(quote, folded):
-        return True
-    return _occurs(_seen(quote), seen) and not any(_is_foreign(word, folded) for word in quote.split())
 
 
 def _occurs(quote: str, folded: str, minimum: int = MIN_QUOTE_CHARACTERS, *, joined_by: str = "") -> bool:
