@@ -1,10 +1,10 @@
 """Cues: tables of words that say what somebody wants, and pure functions that look for them in a text.
 
-A cue has a weight, hints and a pattern. Hints are plain strings, one of which is part of every text that the pattern
-matches: looking for them costs a hundredth of the pattern and rules nearly every text out. Patterns and hints are
-matched against text folded by ``fold`` (lower case, straight quotes, no URLs). Weights of the cues found are combined
-as independent hints, ``1 - product(1 - weight)``, so that several weak cues make a strong one and nothing exceeds 1.
-The weights are coarse on purpose (0.2 to 0.8); they were set by reading, not fitted.
+A cue has a weight, hints and a pattern (an expression). Hints are plain strings, one of which is part of every text
+that the pattern matches: looking for them costs a hundredth of the pattern and rules nearly every text out. Patterns
+and hints are matched against text folded by ``fold`` (lower case, straight quotes, no URLs). Weights of the cues found
+are combined as independent hints, ``1 - product(1 - weight)``, so that several weak cues make a strong one and nothing
+exceeds 1. The weights are coarse on purpose (0.2 to 0.8); they were set by reading, not fitted.
 
 Every pattern takes linear time: repetitions are bounded.
 """
@@ -12,7 +12,7 @@ Every pattern takes linear time: repetitions are bounded.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 HEAD_CHARACTERS = 1_500
@@ -25,11 +25,16 @@ BODY_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Cue:
-    """Words that hint at something: ``weight`` (0..1), ``hints`` and ``pattern`` as the module says."""
+    """Words that hint at something: ``weight`` (0..1), ``hints`` and ``expression`` as the module says."""
 
     weight: float
     hints: tuple[str, ...]
-    pattern: re.Pattern[str]
+    expression: str
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The expression, compiled where a text is looked through: most commands look through none."""
+        return re.compile(self.expression)
 
     def occurs_in(self, folded: str) -> bool:
         """Whether the folded text shows this cue."""
@@ -42,12 +47,12 @@ class Cue:
 def _cue(weight: float, hints: str, *alternatives: str) -> Cue:
     """A cue of alternatives that each begin a word, with its hints parted by commas."""
     # Folded words follow a space. To search for that literal is five times as fast as trying every word boundary.
-    return Cue(weight, tuple(hints.split(",")), re.compile(f" (?:{'|'.join(alternatives)})"))
+    return Cue(weight, tuple(hints.split(",")), f" (?:{'|'.join(alternatives)})")
 
 
 def _opening(weight: float, hints: str, *alternatives: str) -> Cue:
     """A cue with which the text begins."""
-    return Cue(weight, tuple(hints.split(",")), re.compile(f"^ (?:{'|'.join(alternatives)})"))
+    return Cue(weight, tuple(hints.split(",")), f"^ (?:{'|'.join(alternatives)})")
 
 
 def _words(most: int) -> str:
@@ -168,7 +173,7 @@ ASKING: tuple[Cue, ...] = (
     Cue(
         0.3,
         ("need", "want", "seeking"),
-        re.compile(r"\w[,;:.] (?:need|needing|want|wanting|seeking) (?!to |you |it |this )"),
+        r"\w[,;:.] (?:need|needing|want|wanting|seeking) (?!to |you |it |this )",
     ),
     _cue(
         0.5,
@@ -280,7 +285,7 @@ ASKING: tuple[Cue, ...] = (
         r"thanks? (?:you )?(?:so much )?in advance\b",
         r"would be (?:much |greatly |very )?appreciated\b",
     ),
-    Cue(0.2, ("?",), re.compile(r"\?")),
+    Cue(0.2, ("?",), r"\?"),
 )
 """Somebody asks for a product, a service, or help in choosing."""
 

@@ -67,7 +67,7 @@ def _key(text: str) -> str:
 
 def _version() -> str:
     def written(cue: Cue) -> tuple[object, ...]:
-        return cue.weight, cue.hints, cue.pattern.pattern, cue.pattern.flags
+        return cue.weight, cue.hints, cue.expression, int(re.UNICODE)
 
     limits = (cues.HEAD_CHARACTERS, cues.TAIL_CHARACTERS, cues.TITLE_CHARACTERS, cues.BODY_SHARE, REVISION)
     tables = [[written(cue) for cue in table] for table in (ASKING, SELLING)]
