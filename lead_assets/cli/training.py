@@ -96,6 +96,10 @@ def leave_one_out(
         _print_report(name.replace("_", " "), each)
 
 
+WIDTH = 200
+"""Characters of the table of all campaigns."""
+
+
 def _print_report(name: str, found: Mapping[str, Any]) -> None:
     table = Table(title=f"Lead model, {name}: each campaign left out of training", title_justify="left")
     columns = (
@@ -108,7 +112,8 @@ def _print_report(name: str, found: Mapping[str, Any]) -> None:
         table.add_row(f"{row['campaign']}", f"{row['leads']} of {row['labelled']}", *_cells(row))
     for group, row in found["means"].items():
         table.add_row(f"mean, {group}", f"{row['campaigns']} campaigns", *_cells(row), style="bold")
-    console.print(table)
+    # Where it is wider than the terminal or the file, its lines go on: numbers that are cut off say nothing.
+    console.print(table, width=WIDTH, crop=False)
     pooled = found["pooled"]
     console.print(f"Calibration error over {pooled['documents']} documents: {pooled['calibration_error']:.3f}")
     if drawn := pooled.get("random_sample"):
