@@ -61,8 +61,11 @@ class KeywordMatcher:
 
     def may_match(self, raw: str) -> bool:
         """Whether ``raw``, a text's source, can match at all. It costs a small part of ``matches``."""
-        text = _Text(raw[:MAX_RAW_CHARACTERS])
-        return _stand_in(self._needed, text) and all(_stand_in(finder.needed, text) for finder in self._required)
+        ascii_text, folded = skeleton(raw[:MAX_RAW_CHARACTERS])
+        for needed in self._needed:  # a loop of its own: most records of an archive come no further
+            if needed.stands_in(ascii_text, folded):
+                return all(any(each.stands_in(ascii_text, folded) for each in f.needed) for f in self._required)
+        return False
 
     def _is_ruled_out(self, text: "_Text", title: "_Text") -> bool:
         return any(finder.occurs_in(text, title) for finder in self._negative) or not all(
@@ -106,8 +109,8 @@ class _Needed:
         self._single = [needle for (needle, *others) in groups if not others and isinstance(needle, bytes)]
         self._groups = [group for group in groups if group[1:] or any(isinstance(needle, str) for needle in group)]
 
-    def stands_in(self, text: _Text) -> bool:
-        ascii_text, folded = text.skeleton
+    def stands_in(self, ascii_text: bytes, folded: str) -> bool:
+        """Whether it stands in the two texts of ``skeleton``."""
         for needle in self._single:
             if needle not in ascii_text:
                 return False
@@ -119,10 +122,6 @@ class _Needed:
 
 def _rarest_first(group: tuple[Needle, ...]) -> int:
     return -min(map(len, group))
-
-
-def _stand_in(any_of: Iterable[_Needed], text: _Text) -> bool:
-    return any(needed.stands_in(text) for needed in any_of)
 
 
 class _Alternative:
@@ -139,7 +138,7 @@ class _Alternative:
             return (title if term.in_title else text).has(term)
 
         return (
-            self.needed.stands_in(text)
+            self.needed.stands_in(*text.skeleton)
             and any(all(map(occurs, terms)) for terms in self._spellings)
             and not any(map(occurs, self._excluded))
         )
