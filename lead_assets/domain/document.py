@@ -175,8 +175,10 @@ def fullname_of(thing: Mapping[str, object]) -> str | None:
     if name or _match(_OTHER_FULLNAME, thing.get("name")):
         return name
     number = thing.get("id")
-    if not isinstance(number, str) or _FULLNAME.fullmatch(number):
-        return number if isinstance(number, str) else None
+    if not isinstance(number, str):
+        return None
+    if _FULLNAME.fullmatch(number):
+        return number
     prefix = "t1_" if "body" in thing and "title" not in thing else "t3_"
     return _match(_FULLNAME, f"{prefix}{number}")
 

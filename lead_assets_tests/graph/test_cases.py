@@ -18,8 +18,8 @@ from lead_assets.storage.candidates import read_candidates
 from lead_assets.storage.leads import read_qualified
 from lead_assets_tests.conftest import SHARED, World, failure, metadata
 from lead_assets_tests.conftest import post as archived_post
-from lead_assets_tests.stand_ins.clients.test_openai_odd_answers import CASES as MODEL_CASES
-from lead_assets_tests.stand_ins.clients.test_openai_odd_answers import GOOD, in_parts
+from lead_assets_tests.stand_ins.clients.openai.test_odd_answers import CASES as MODEL_CASES
+from lead_assets_tests.stand_ins.clients.openai.test_odd_answers import GOOD, in_parts
 from lead_assets_tests.stand_ins.openai_server import CHAT, StandIn
 from lead_assets_tests.stand_ins.openai_server.answers import shown_document
 from lead_assets_tests.stand_ins.openai_server.faults import Fault

@@ -23,15 +23,8 @@ SMALL = "text-embedding-3-small"
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_endpoint, "FIRST_WAIT_SECONDS", 0.01)
+def _no_limits_known() -> None:
     KNOWN_LIMITS.forget()
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with StandIn() as started:
-        yield started
 
 
 @pytest.fixture

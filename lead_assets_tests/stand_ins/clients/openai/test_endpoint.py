@@ -3,7 +3,6 @@
 import _thread
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,17 +18,6 @@ from lead_assets.models.openai.usage import Budget, Tokens, Usage
 from lead_assets_tests.stand_ins.openai_server import EMBEDDINGS, Fault, StandIn, faults
 
 KEY = "sk-test-0123456789abcdef"
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_endpoint, "FIRST_WAIT_SECONDS", 0.01)
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with StandIn() as started:
-        yield started
 
 
 def endpoint(url: str, **other: Any) -> Endpoint:

@@ -15,7 +15,6 @@ from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import EndpointUnavailable
 from lead_assets.domain.extraction import Extraction, ExtractionRequest, ground
 from lead_assets.domain.prices import Price
-from lead_assets.models.openai import endpoint as openai_endpoint
 from lead_assets.models.openai import json_objects
 from lead_assets.models.openai.endpoint import Endpoint
 from lead_assets.models.openai.extractor import OpenAIExtractor
@@ -243,11 +242,6 @@ FINAL = [
     Odd("a compressed answer", faults.compressed(), "compressed"),
 ]
 """Each costs one request, and its document is not read."""
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_endpoint, "FIRST_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -16,7 +15,6 @@ from lead_assets.config.addresses import Address
 from lead_assets.domain.errors import EndpointUnavailable, ExtractionFailed, SettingInvalid
 from lead_assets.domain.extraction import Extraction, ExtractionRequest
 from lead_assets.domain.prices import Price
-from lead_assets.models.openai import endpoint as openai_endpoint
 from lead_assets.models.openai import prompt as openai_prompt
 from lead_assets.models.openai import transfer
 from lead_assets.models.openai.endpoint import Endpoint
@@ -28,17 +26,6 @@ from lead_assets_tests.stand_ins.openai_server import CHAT, Fault, StandIn, faul
 from lead_assets_tests.stand_ins.openai_server.answers import extraction, shown_document
 
 CRM = "A simple CRM."
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_endpoint, "FIRST_WAIT_SECONDS", 0.01)
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with StandIn() as started:
-        yield started
 
 
 def requests(count: int) -> list[ExtractionRequest]:
