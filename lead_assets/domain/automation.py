@@ -32,6 +32,8 @@ def automation_of(thing: Mapping[str, object]) -> Automation | None:
 
 
 def _says_bot(text: object) -> bool:
-    if not isinstance(text, str) or "bot" not in (ends := text[:_MOST_LOOKED_AT] + text[-_MOST_LOOKED_AT:]).lower():
+    if not isinstance(text, str):
         return False
-    return _BOT_TEXT.search(ends.replace("&gt;", ">").replace("&#39;", "'")) is not None
+    is_long = len(text) > 2 * _MOST_LOOKED_AT
+    ends = f"{text[:_MOST_LOOKED_AT]}\n{text[-_MOST_LOOKED_AT:]}" if is_long else text
+    return "bot" in ends.lower() and _BOT_TEXT.search(ends.replace("&gt;", ">").replace("&#39;", "'")) is not None

@@ -2,6 +2,7 @@
 
 import re
 import zoneinfo
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Annotated, Literal, get_origin
@@ -20,7 +21,7 @@ from pydantic import (
 
 from lead_assets.domain.document import Document
 from lead_assets.domain.gate_catalog import GATES
-from lead_assets.domain.keywords import DEFAULT_LANGUAGE, Keyword, KeywordMatcher, languages
+from lead_assets.domain.keywords import DEFAULT_LANGUAGE, Keyword, KeywordFinder, KeywordMatcher, languages
 from lead_assets.domain.notify import Notify
 from lead_assets.domain.reddit_names import bare_name
 
@@ -169,9 +170,12 @@ class Campaign(_Part):
         """Case-folded names."""
         return frozenset(name.casefold() for name in self.exclude_authors)
 
-    def keywords_in(self, document: Document) -> tuple[str, ...]:
-        """The campaign's keywords in what the document's author wrote; none where ``rules_out`` says so."""
-        return tuple(self.matched_keywords(document.own_text, document.own_title))
+    def keywords_in(self, document: Document, possible: Sequence[KeywordFinder] | None = None) -> tuple[str, ...]:
+        """The campaign's keywords in what the document's author wrote; none where ``rules_out`` says so.
+
+        ``possible`` says what ``keyword_matcher`` does of the document's source.
+        """
+        return tuple(self.keyword_matcher.matches(document.own_text, document.own_title, possible))
 
     def matched_keywords(self, text: str, title: str = "") -> list[str]:
         """The campaign's keywords in ``text``, of which ``title`` is a part; none where ``rules_out`` says so."""

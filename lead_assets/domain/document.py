@@ -144,8 +144,8 @@ def state_time(thing: Mapping[str, object]) -> datetime | None:
     """When the state that a Reddit object shows was seen or made: fetched, edited or posted, whichever is latest."""
     meta = thing.get("_meta")
     noted: Mapping[str, object] = cast("Mapping[str, object]", meta) if isinstance(meta, Mapping) else {}
-    told = [thing.get(name) for name in _STATE_TIMES] + [noted.get(name) for name in _STATE_TIMES]
-    return max((moment for value in told if value is not None and (moment := read_time(value))), default=None)
+    told = [each[name] for each in (thing, noted) if each for name in _STATE_TIMES if name in each]
+    return max((moment for value in told if (moment := read_time(value))), default=None)
 
 
 def is_older(state_at: datetime | None, other: datetime | None) -> bool:

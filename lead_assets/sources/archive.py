@@ -146,7 +146,8 @@ class ArchiveSource:
     ) -> Iterator[tuple[str, Document | None]]:
         # Most records match nothing: ask that of the raw text before a document is made of it.
         is_known = fullname_of(thing) in self._known
-        is_candidate = is_known or campaign.keyword_matcher.may_match(_raw_text(thing))
+        possible = campaign.keyword_matcher.possible(_raw_text(thing))
+        is_candidate = is_known or bool(possible)
         if is_gone(thing):
             yield from self._take_gone(thing, is_known)
             self.counts.deleted += is_candidate
@@ -160,7 +161,7 @@ class ArchiveSource:
         except MalformedDocument as error:
             self.counts.add_malformed(where, str(error))
             return
-        keywords, is_wanted = campaign.keywords_in(document), campaign.wants(document)
+        keywords, is_wanted = campaign.keywords_in(document, possible), campaign.wants(document)
         if not keywords and not is_known:
             self.counts.unmatched += 1
             return

@@ -23,6 +23,7 @@ _BETWEEN = re.compile(r"[\s,\ufeff\x1e]*")
 _NEXT_VALUE = re.compile(r"\n[ \t\r]*(?=\{)|(?<=\})\s*,\s*(?=\{)")
 _READ_AT_LEAST = 2**20
 _OTHER_KINDS = frozenset({"t2", "t4", "t5", "t6"})
+_decode = json.JSONDecoder().decode
 _TEXTS = ("title", "body", "selftext")
 
 
@@ -87,7 +88,11 @@ def _in_lines(pieces: Iterable[bytes]) -> Iterator[tuple[str, object]]:
 
 def _loaded(line: bytes) -> object:
     try:
-        return json.loads(line)
+        return _decode(str(line, "utf-8"))
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(line)  # which looks for other encodings first
     except (ValueError, RecursionError) as error:
         return Broken(f"not JSON ({str(error)[:80]})")
 

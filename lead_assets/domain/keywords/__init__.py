@@ -2,7 +2,7 @@
 
 from lead_assets.domain.keywords.grammar import Alternative, Keyword, KeywordRefusedError, Term, searches_of
 from lead_assets.domain.keywords.inflection import DEFAULT_LANGUAGE, Inflection, languages
-from lead_assets.domain.keywords.matching import REVISION, KeywordMatcher
+from lead_assets.domain.keywords.matching import REVISION, KeywordFinder, KeywordMatcher
 
 __all__ = [
     "DEFAULT_LANGUAGE",
@@ -10,6 +10,7 @@ __all__ = [
     "Alternative",
     "Inflection",
     "Keyword",
+    "KeywordFinder",
     "KeywordMatcher",
     "KeywordRefusedError",
     "Term",

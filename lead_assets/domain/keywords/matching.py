@@ -2,17 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from lead_assets.domain.keywords.grammar import Alternative, parse
 from lead_assets.domain.keywords.inflection import DEFAULT_LANGUAGE, Inflection
-from lead_assets.domain.keywords.patterns import Needle, TermFinder
+from lead_assets.domain.keywords.patterns import TermFinder
 from lead_assets.domain.keywords.visible_text import fold, skeleton, visible, without_hyphens
+from lead_assets.domain.plain_text import unescaped
 
 REVISION = 3
 """To be raised when the same keywords would match other texts, so that kept matches are found anew."""
-MAX_RAW_CHARACTERS = 500_000
+MAX_SOURCE_CHARACTERS = 500_000
 """No document is made of more: what comes behind is not looked at."""
 
 
@@ -35,22 +36,31 @@ class KeywordMatcher:
         lists = [list(texts) for texts in (keywords, negative_keywords, all_of)]
         self._written = [*lists, language]
         self._keywords, self._negative, self._required = (
-            [_Finder(text, inflection) for text in texts] for texts in lists
+            [KeywordFinder(text, inflection) for text in texts] for texts in lists
         )
-        self._needed = [needed for finder in self._keywords for needed in finder.needed]
 
     @cached_property
     def digest(self) -> str:
         """Hash of all that matching depends on but the text."""
         return hashlib.sha256(json.dumps([REVISION, *self._written]).encode()).hexdigest()[:16]
 
-    def matches(self, text: str, title: str = "") -> list[str]:
+    def possible(self, source: str) -> list["KeywordFinder"]:
+        """The keywords that can occur in what a reader sees of ``source``; none where a required one cannot.
+
+        It costs a small part of ``matches``: most records of an archive come no further.
+        """
+        bones = skeleton(unescaped(source[:MAX_SOURCE_CHARACTERS]))
+        found = _possible(self._keywords, bones)
+        return found if len(_possible(self._required, bones)) == len(self._required) else []
+
+    def matches(self, text: str, title: str = "", possible: Sequence["KeywordFinder"] | None = None) -> list[str]:
         """The keywords that occur in ``text``, as written; none where ``rules_out`` says so.
 
-        ``title`` is the part of ``text`` that ``title:`` looks at.
+        ``title`` is the part of ``text`` that ``title:`` looks at; ``possible`` says what it does of the text's source.
         """
         texts = _Text(text), _Text(title)
-        found = [finder.text for finder in self._keywords if finder.occurs_in(*texts)]
+        looked_for = self.possible(text) if possible is None else possible
+        found = [finder.text for finder in looked_for if finder.occurs_in(*texts)]
         return [] if found and self._is_ruled_out(*texts) else found
 
     def rules_out(self, text: str, title: str = "") -> bool:
@@ -59,16 +69,9 @@ class KeywordMatcher:
             return False
         return self._is_ruled_out(_Text(text), _Text(title))
 
-    def may_match(self, raw: str) -> bool:
-        """Whether ``raw``, a text's source, can match at all. It costs a small part of ``matches``."""
-        ascii_text, folded = skeleton(raw[:MAX_RAW_CHARACTERS])
-        for needed in self._needed:  # a loop of its own: most records of an archive come no further
-            if needed.stands_in(ascii_text, folded):
-                return all(any(each.stands_in(ascii_text, folded) for each in f.needed) for f in self._required)
-        return False
-
     def _is_ruled_out(self, text: "_Text", title: "_Text") -> bool:
-        return any(finder.occurs_in(text, title) for finder in self._negative) or not all(
+        possible = _possible(self._negative, text.skeleton) if self._negative else []
+        return any(finder.occurs_in(text, title) for finder in possible) or not all(
             finder.occurs_in(text, title) for finder in self._required
         )
 
@@ -80,7 +83,7 @@ class _Text:
         self._text = text
 
     @cached_property
-    def skeleton(self) -> tuple[bytes, str]:
+    def skeleton(self) -> str:
         """See ``visible_text.skeleton``."""
         return skeleton(self._text)
 
@@ -101,26 +104,34 @@ class _Text:
 
 
 class _Needed:
-    """What stands in every text with some terms; looking for it rules nearly every other text out."""
+    """What stands in the ``skeleton`` of every text with some terms: all of ``single``, and one of each of ``groups``.
+
+    Looking for it rules nearly every other text out.
+    """
 
     def __init__(self, terms: Iterable[TermFinder]) -> None:
         groups = sorted({group for term in terms for group in term.needles}, key=_rarest_first)
-        # Most groups are of one ASCII text, which can be looked for without a loop of its own.
-        self._single = [needle for (needle, *others) in groups if not others and isinstance(needle, bytes)]
-        self._groups = [group for group in groups if group[1:] or any(isinstance(needle, str) for needle in group)]
-
-    def stands_in(self, ascii_text: bytes, folded: str) -> bool:
-        """Whether it stands in the two texts of ``skeleton``."""
-        for needle in self._single:
-            if needle not in ascii_text:
-                return False
-        for group in self._groups:
-            if not any(needle in ascii_text if isinstance(needle, bytes) else needle in folded for needle in group):
-                return False
-        return True
+        self.single = [group[0] for group in groups if not group[1:]]
+        self.groups = [group for group in groups if group[1:]]
 
 
-def _rarest_first(group: tuple[Needle, ...]) -> int:
+def _possible(finders: Sequence["KeywordFinder"], bones: str) -> list["KeywordFinder"]:
+    """Those that can occur in a text, by its ``skeleton``."""
+    # Asked of every record of an archive, for every keyword: a call costs more than what is looked for here.
+    found: list[KeywordFinder] = []
+    for finder in finders:
+        for needed in finder.needed:
+            for needle in needed.single:
+                if needle not in bones:
+                    break
+            else:
+                if all(any(needle in bones for needle in group) for group in needed.groups):
+                    found.append(finder)
+                    break
+    return found
+
+
+def _rarest_first(group: tuple[str, ...]) -> int:
     return -min(map(len, group))
 
 
@@ -137,20 +148,22 @@ class _Alternative:
         def occurs(term: TermFinder) -> bool:
             return (title if term.in_title else text).has(term)
 
-        return (
-            self.needed.stands_in(*text.skeleton)
-            and any(all(map(occurs, terms)) for terms in self._spellings)
-            and not any(map(occurs, self._excluded))
-        )
+        return any(all(map(occurs, terms)) for terms in self._spellings) and not any(map(occurs, self._excluded))
 
 
-class _Finder:
+class KeywordFinder:
     """Finds one keyword in texts."""
 
     def __init__(self, text: str, inflection: Inflection) -> None:
+        """Prepare the patterns.
+
+        Raises:
+            KeywordRefusedError: see ``parse``.
+        """
         self.text = text
         self._alternatives = [_Alternative(alternative, inflection) for alternative in parse(text)]
         self.needed = [alternative.needed for alternative in self._alternatives]
 
     def occurs_in(self, text: _Text, title: _Text) -> bool:
+        """Whether the keyword occurs."""
         return any(alternative.occurs_in(text, title) for alternative in self._alternatives)

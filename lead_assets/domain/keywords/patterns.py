@@ -12,9 +12,6 @@ from lead_assets.domain.keywords.grammar import Term
 from lead_assets.domain.keywords.inflection import Inflection
 from lead_assets.domain.keywords.visible_text import without_hiding
 
-Needle = bytes | str
-"""What may stand in the first text of ``skeleton``, or a character of the second."""
-
 
 class TermFinder:
     """Finds a term in texts as ``visible_text`` makes them: words in all their forms, symbols as they are written."""
@@ -50,7 +47,7 @@ class _Part(NamedTuple):
     last: str
     pattern: str
     forms: frozenset[str]
-    needles: tuple[Needle, ...]
+    needles: tuple[str, ...]
 
 
 def _parts(word: str, inflection: Inflection) -> list[_Part]:
@@ -72,7 +69,7 @@ def _inflected(word: str, inflection: Inflection) -> _Part:
     return _Part(word[0], word[-1], pattern, inflection.forms(word), _needles(heads))
 
 
-def _needles(heads: Sequence[str]) -> tuple[Needle, ...]:
+def _needles(heads: Sequence[str]) -> tuple[str, ...]:
     return tuple(without_hiding(head) if head.isascii() else head[0] for head in heads)
 
 

@@ -48,7 +48,8 @@ def visible(text: str) -> str:
     """``text`` without entities and Markdown: of links and images what is shown, not the address."""
     text = unescaped(text)
     # An address goes first: what is escaped within it is not shown either.
-    text = _ADDRESS.sub(" ", text)
+    if "://" in text or "ww." in text.lower():
+        text = _ADDRESS.sub(" ", text)
     if "]:" in text:
         text = _LABEL_OF_ADDRESS.sub(" ", text)
     if "\\" in text or "](" in text:
@@ -75,26 +76,26 @@ def without_hyphens(folded: str) -> str:
 
 
 _LOWER = bytes(range(256)).lower()
-_MAY_HIDE = b"\\*_~^`'-"
+_MAY_HIDE = b"\\*_~^`'-" + bytes(code for code in range(128) if not (chr(code).isprintable() or chr(code).isspace()))
 """Characters that may stand within a word without being seen."""
 
 
-def skeleton(text: str) -> tuple[bytes, str]:
-    """Two texts that contain all words of ``text``'s visible form, among others, at a tenth of the cost.
+def skeleton(text: str) -> str:
+    """A text that contains all words of ``text``'s visible form, among others, at a tenth of the cost.
 
-    The first has its ASCII characters, without case and without those that may hide within a word. The second is
-    folded, and empty where ``text`` is ASCII.
+    Its ASCII characters come first, without case and without those that may hide within a word; then, unless ``text``
+    is ASCII, all of it, folded.
     """
     text = unescaped(text)
     if text.isascii():
-        return without_hiding(text), ""
+        return without_hiding(text)
     folded = _compatible(_compatible(text).casefold()).replace("ı", "i")  # noqa: RUF001
-    return folded.encode("ascii", "ignore").translate(None, _MAY_HIDE), folded
+    return f"{without_hiding(folded)}\n{folded}"
 
 
-def without_hiding(ascii_text: str) -> bytes:
-    """``ascii_text`` as it would stand in the first text of ``skeleton``."""
-    return ascii_text.encode("ascii").translate(_LOWER, _MAY_HIDE)
+def without_hiding(text: str) -> str:
+    """``text`` as it would stand in ``skeleton``, its ASCII characters alone."""
+    return text.encode("ascii", "ignore").translate(_LOWER, _MAY_HIDE).decode("ascii")
 
 
 def _shown(markup: re.Match[str]) -> str:
