@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.columns import COLUMNS, RANKED, of_kind
 from lead_assets.domain.judging import GateOutcomes
-from lead_assets.domain.keyword_places import KeywordPlaces, keyword_places
+from lead_assets.domain.keyword_places import KeywordPlaces, PlaceFinder
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.reposts import find_reposts
 from lead_assets.domain.score_components import Weights
@@ -56,12 +56,14 @@ def text_frame(texts: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
 
     ``texts`` has ``kind``, ``title`` and ``body``. What its author did not write of a comment, its title, is left out.
     """
+    places = PlaceFinder(campaign.keywords)
     rows: list[tuple[object, ...]] = []
     for kind, title, body in zip(texts["kind"], texts["title"], texts["body"], strict=True):
         own = body if kind == "comment" else f"{title}\n\n{body}"
         own_title = "" if kind == "comment" else title
-        matched, is_ruled_out = campaign.matched_keywords(own, own_title), campaign.rules_out(own, own_title)
-        matches = (float(len(matched)), is_ruled_out, *keyword_places(campaign.keywords, own_title, own))
+        matched = campaign.matched_keywords(own, own_title)
+        is_ruled_out = not matched and campaign.rules_out(own, own_title)
+        matches = (float(len(matched)), is_ruled_out, *places.find(own_title, own))
         rows.append((*text_features(own_title, body), *matches, matched))
     return pd.DataFrame(rows, index=texts.index, columns=[*FEATURES, *MATCHES, "matched_keywords"])
 

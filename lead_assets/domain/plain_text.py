@@ -3,6 +3,7 @@
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 
 MOST_ESCAPED = 12
 """Characters of source for one of text: ``&amp;#x200B;`` is the longest entity that Reddit's own editor makes."""
@@ -44,6 +45,24 @@ def clean(text: object, limit: int) -> str:
     """``text`` as printable text of at most ``limit`` characters; anything that is not text is empty."""
     if not isinstance(text, str):
         return ""
+    if len(text) <= limit and text.isascii() and text.isprintable() and "&" not in text:
+        return text.strip()
     # Cut before the costlier steps: a hostile post may be megabytes long. Entities only shrink.
     plain = unescaped(text[: limit * MOST_ESCAPED]).replace("\r\n", "\n").replace("\r", "\n")
     return _UNPRINTABLE.sub("", plain).strip()[:limit].rstrip()
+
+
+def tokenizer(character: str) -> Callable[[str], list[str]]:
+    """A function that finds all runs of a class of characters, such as ``\\w``, which has no white space."""
+    one, run = re.compile(character), re.compile(f"{character}+")
+    table = bytes(code if one.match(chr(code)) else ord(" ") for code in range(128)).ljust(256)
+
+    def tokens(text: str) -> list[str]:
+        # Bytes are translated ten times as fast as a pattern is looked for.
+        return text.encode().translate(table).decode().split() if text.isascii() else run.findall(text)
+
+    return tokens
+
+
+words = tokenizer(r"\w")
+"""The words and numbers of a text."""

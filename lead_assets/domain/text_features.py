@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 from lead_assets.domain import cues
 from lead_assets.domain.cues import ASKING, SELLING, Cue, combined, folded_parts
+from lead_assets.domain.plain_text import words
 from lead_assets.domain.wording import WORDING, is_foreign, wording_of
 
 REVISION = 2
 """To be raised when a function changes what it finds; a change of the cue tables makes a new version by itself."""
 _KEY_DIGITS = 32
 
-_SPACE = re.compile(r"\s+")
-_NOT_WORD = re.compile(r"[^\w\s]+")
 _CROSS_POST = re.compile(r"[\[(]?\b(?:x|cross)[- ]?post(?:ed)?\b[^\])\n]{0,60}[\])]?")
 
 
@@ -57,8 +56,8 @@ def text_features(title: str, body: str) -> TextFeatures:
 
 def folded(text: str) -> str:
     """``text`` without case, punctuation, cross-post notes and surplus white space, in compatible characters."""
-    plain = _CROSS_POST.sub(" ", unicodedata.normalize("NFKC", text).casefold())
-    return _SPACE.sub(" ", _NOT_WORD.sub(" ", plain)).strip()
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(words(_CROSS_POST.sub(" ", plain) if "post" in plain else plain))
 
 
 def _key(text: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lead_assets.domain import cues
+from lead_assets.domain.plain_text import tokenizer
 
 BODY_CHARACTERS = 3_000
 HEAD_CHARACTERS = 300
@@ -20,13 +21,17 @@ ENGLISH_SHARE = 0.12
 
 @dataclass(frozen=True)
 class Wording:
-    """One row: ``min(occurrences, most) / most`` of ``pattern`` in ``part``, which is in lower case."""
+    """One row: ``min(occurrences, most) / most`` of ``pattern`` in ``part``, which is in lower case.
+
+    Where there are ``hints``, one of them is part of every text that the pattern matches, as in ``cues``.
+    """
 
     name: str
     about: str
     part: Literal["head", "body"]
     pattern: str
     most: int = 1
+    hints: tuple[str, ...] = ()
 
 
 WORDING: tuple[Wording, ...] = (
@@ -71,15 +76,38 @@ WORDING: tuple[Wording, ...] = (
         "body",
         r"\b(?:thinking (?:of|about)|planning|considering|want to|going to|about to|trying to|decid\w{1,6}|"
         r"choos\w{1,4})\b",
+        hints=(
+            "thinking ",
+            "planning",
+            "considering",
+            "want to",
+            "going to",
+            "about to",
+            "trying to",
+            "decid",
+            "choos",
+        ),
     ),
     Wording("exclamation", "an exclamation mark", "body", "!"),
     Wording("link", "a link", "body", "https?:"),
-    Wording("thanks", "thanks in advance or appreciation", "body", r"\b(?:thanks|thank you|thx|appreciated?)\b"),
-    Wording("money", "money, a price or a budget", "body", r"\$ ?\d|\b(?:budget|afford|cheap\w{0,4}|prices?|costs?)\b"),
+    Wording(
+        "thanks",
+        "thanks in advance or appreciation",
+        "body",
+        r"\b(?:thanks|thank you|thx|appreciated?)\b",
+        hints=("thank", "thx", "appreciate"),
+    ),
+    Wording(
+        "money",
+        "money, a price or a budget",
+        "body",
+        r"\$ ?\d|\b(?:budget|afford|cheap\w{0,4}|prices?|costs?)\b",
+        hints=("$", "budget", "afford", "cheap", "price", "cost"),
+    ),
 )
 """What the lead model looks at in the words themselves, in the order in which it is stored."""
 _COMPILED = tuple((each, re.compile(each.pattern)) for each in WORDING)
-_WORDS = re.compile(r"[^\W\d_]+")
+_words_of_letters = tokenizer(r"[^\W\d_]")
 _ENGLISH: frozenset[str] = frozenset(
     re.findall(
         r"[\w']+",
@@ -103,19 +131,21 @@ def wording_of(title: str, body: str) -> list[float]:
         "head": head[:HEAD_CHARACTERS].lower().replace("\u2019", "'"),
         "body": f"{title}\n{own[:BODY_CHARACTERS]}".lower().replace("\u2019", "'"),
     }
-    return [min(_count(pattern, parts[each.part], each.most), each.most) / each.most for each, pattern in _COMPILED]
+    return [min(_count(each, pattern, parts[each.part]), each.most) / each.most for each, pattern in _COMPILED]
 
 
-def _count(pattern: re.Pattern[str], text: str, most: int) -> int:
-    if most == 1:
+def _count(row: Wording, pattern: re.Pattern[str], text: str) -> int:
+    if row.hints and not any(hint in text for hint in row.hints):
+        return 0
+    if row.most == 1:
         return int(pattern.search(text) is not None)
     return len(pattern.findall(text))
 
 
 def is_foreign(title: str, body: str) -> bool:
     """Whether the text is plainly in another language than English, which the lead model has learned nothing of."""
-    words = _WORDS.findall(f"{title}\n{body[:BODY_CHARACTERS]}".lower())
+    words = _words_of_letters(f"{title}\n{body[:BODY_CHARACTERS]}".lower())
     if len(words) < FEWEST_WORDS:
         letters = [letter for letter in title + body[:BODY_CHARACTERS] if letter.isalpha()]
         return bool(letters) and sum(letter > "\u024f" for letter in letters) > len(letters) / 2
-    return sum(word in _ENGLISH for word in words) < ENGLISH_SHARE * len(words)
+    return sum(map(_ENGLISH.__contains__, words)) < ENGLISH_SHARE * len(words)

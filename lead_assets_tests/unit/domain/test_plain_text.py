@@ -1,10 +1,12 @@
 """Text of strangers becomes plain text, and never an error."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lead_assets.domain.plain_text import clean, unescaped
+from lead_assets.domain.plain_text import clean, tokenizer, unescaped, words
 
 PARTS = st.sampled_from(
     ["&#", "&#x", "&", ";", "amp;", "9" * 40, "f" * 20, "0", "\x00", "\ud800", "\x1b[31m", "a", " ", "\r\n", "&lt;"]
@@ -44,3 +46,10 @@ def test_no_text_is_an_error(text: str, limit: int) -> None:
     assert len(cleaned) <= limit
     cleaned.encode()
     assert "\x00" not in cleaned
+
+
+@given(st.one_of(st.text(), st.text(st.characters(max_codepoint=127))))
+def test_plain_ascii_goes_a_shorter_way_to_the_same(text: str) -> None:
+    assert clean(f"é{text}é", 1_000)[1:-1].strip() == clean(text, 1_000)
+    assert words(text) == re.findall(r"\w+", text)
+    assert tokenizer(r"[^\W\d_]")(text) == re.findall(r"[^\W\d_]+", text)
