@@ -36,6 +36,7 @@ _LINK = re.compile(
 _SLUG = re.compile(r"(/comments/\w+/)[^/]+/(?=\w+/?$)")
 _EARLIEST, _LATEST = datetime(2005, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _LARGEST = 2**53
+_MAY_BE_NUMBER = (int, float, str)
 _STATE_TIMES = (
     "retrieved_on",
     "retrieved_utc",
@@ -195,7 +196,7 @@ def _match(pattern: re.Pattern[str], value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, _MAY_BE_NUMBER):
         return None
     try:
         number = float(value)
