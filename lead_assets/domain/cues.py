@@ -1,7 +1,7 @@
 """Cues: tables of words that say what somebody wants, and pure functions that look for them in a text.
 
 A cue has a weight, hints and a pattern (an expression). Hints are plain strings, one of which is part of every text
-that the pattern matches: looking for them costs a hundredth of the pattern and rules nearly every text out. Patterns
+that the pattern matches: looking for them costs next to nothing and rules nearly every text out. Patterns
 and hints are matched against text folded by ``fold`` (lower case, straight quotes, no URLs). Weights of the cues found
 are combined as independent hints, ``1 - product(1 - weight)``, so that several weak cues make a strong one and nothing
 exceeds 1. The weights are coarse on purpose (0.2 to 0.8); they were set by reading, not fitted.
@@ -10,10 +10,12 @@ Every pattern takes linear time: repetitions are bounded.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
+
+from ahocorasick_rs import AhoCorasick
 
 HEAD_CHARACTERS = 1_500
 TAIL_CHARACTERS = 500
@@ -36,12 +38,31 @@ class Cue:
         """The expression, compiled where a text is looked through: most commands look through none."""
         return re.compile(self.expression)
 
-    def occurs_in(self, folded: str) -> bool:
-        """Whether the folded text shows this cue."""
-        for hint in self.hints:
-            if hint in folded:
-                return self.pattern.search(folded) is not None
-        return False
+
+class CueTable:
+    """Cues that say the same. Their hints are looked for all at once, which takes a tenth of the time of each alone."""
+
+    def __init__(self, *cues: Cue) -> None:
+        self._cues = cues
+
+    def __iter__(self) -> Iterator[Cue]:
+        return iter(self._cues)
+
+    @cached_property
+    def _hints(self) -> tuple[AhoCorasick, list[list[int]]]:
+        """What finds hints, and for each of them the places of its cues."""
+        places: dict[str, list[int]] = {}
+        for place, cue in enumerate(self._cues):
+            for hint in cue.hints:
+                places.setdefault(hint, []).append(place)
+        return AhoCorasick(list(places)), list(places.values())
+
+    def found_in(self, folded: str) -> list[Cue]:
+        """The cues that the folded text shows, in their order."""
+        automaton, places_of = self._hints
+        hints = {hint for hint, _, _ in automaton.find_matches_as_indexes(folded, overlapping=True)}
+        hinted = {place for hint in hints for place in places_of[hint]}
+        return [self._cues[place] for place in sorted(hinted) if self._cues[place].pattern.search(folded)]
 
 
 def _cue(weight: float, hints: str, *alternatives: str) -> Cue:
@@ -89,7 +110,7 @@ _NOT_BUYING = (
     r"opportunit|investors|internship|co-?founder|partners))"
 )
 
-ASKING: tuple[Cue, ...] = (
+ASKING = CueTable(
     # for a recommendation
     _cue(
         0.6,
@@ -289,7 +310,7 @@ ASKING: tuple[Cue, ...] = (
 )
 """Somebody asks for a product, a service, or help in choosing."""
 
-NAMED: tuple[Cue, ...] = (
+NAMED = CueTable(
     _cue(0.3, "how ", r"how (?:to|do i|do we|can i|can we|should i|should we) [^.!?]{1,100}\?"),
     _cue(
         0.5,
@@ -328,7 +349,7 @@ NAMED: tuple[Cue, ...] = (
 )
 """Somebody asks for a thing by what it is called: look for these where the thing is named (``Naming``)."""
 
-SELLING: tuple[Cue, ...] = (
+SELLING = CueTable(
     # offering
     _cue(0.8, "hire", r"\[ ?for hire ?\]", r"(?:available|freelancer?|developer|designer) for hire\b"),
     _cue(
@@ -476,8 +497,8 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     *((mark, " - ") for mark in "\u2013\u2014"),
     *((mark, " ") for mark in '(*_~>#|"\u201c\u201d\u2026'),
 )
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-"""Characters without width. Within a word they would hide it."""
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Characters without width, which would hide a word that they stand in, and lone surrogates, which are none."""
 
 
 def fold(text: str) -> str:
@@ -494,12 +515,11 @@ def fold(text: str) -> str:
     return f" {' '.join(folded.split())}"
 
 
-def strength(cues: Iterable[Cue], folded: str, share: float = 1.0) -> float:
+def strength(cues: CueTable, folded: str, share: float = 1.0) -> float:
     """How strongly a folded text shows ``cues``: ``1 - product(1 - share * weight)`` over those found; 0..1."""
     missing = 1.0
-    for cue in cues:
-        if cue.occurs_in(folded):
-            missing *= 1.0 - share * cue.weight
+    for cue in cues.found_in(folded):
+        missing *= 1.0 - share * cue.weight
     return 1.0 - missing
 
 
@@ -539,7 +559,7 @@ def own_words(body: str) -> str:
     return _INDENTED.sub("", body) if "\n    " in f"\n{body}" or "\t" in body else body
 
 
-def combined(cues: Sequence[Cue], title: str, body: str) -> float:
+def combined(cues: CueTable, title: str, body: str) -> float:
     """How strongly a folded title and a folded body together show ``cues``: 0..1."""
     return 1.0 - (1.0 - strength(cues, title)) * (1.0 - strength(cues, body, BODY_SHARE))
 

@@ -1,7 +1,7 @@
 """What a text says by itself, whichever campaign looks at it: cues, and what it is the same as another by.
 
-It costs about a millisecond a text and is kept by ``VERSION``, text hash and kind of document, so that it is found out
-once. A comment's text hash covers its post's title, which is not the comment's own: hence the kind.
+It costs a fraction of a millisecond a text and is kept by ``VERSION``, text hash and kind of document, so that it is
+found out once. A comment's text hash covers its post's title, which is not the comment's own: hence the kind.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ counted, and how many hits are as good as it gets. Every pattern takes linear ti
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lead_assets.domain import cues
@@ -31,7 +31,7 @@ class Wording:
     part: Literal["head", "body"]
     pattern: str
     most: int = 1
-    hints: tuple[str, ...] = ()
+    hints: tuple[str, ...] = field(default=(), repr=False)  # they change no value, so not the version either
 
 
 WORDING: tuple[Wording, ...] = (

@@ -4,7 +4,7 @@ import pytest
 from lead_assets.domain import text_features as module
 from lead_assets.domain.campaign import Campaign
 from lead_assets.domain.candidate import text_frame
-from lead_assets.domain.cues import ASKING, asking_cue, selling_cue
+from lead_assets.domain.cues import ASKING, CueTable, asking_cue, selling_cue
 from lead_assets.domain.keywords import KeywordMatcher
 from lead_assets.domain.reposts import find_reposts
 from lead_assets.domain.text_features import FEATURES, text_features
@@ -26,7 +26,7 @@ def test_what_looks_the_same_to_a_reader_has_the_same_keys() -> None:
 
 def test_another_cue_table_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module._version() == module.VERSION
-    monkeypatch.setattr(module, "ASKING", ASKING[1:])
+    monkeypatch.setattr(module, "ASKING", CueTable(*list(ASKING)[1:]))
     assert module._version() != module.VERSION
 
 
