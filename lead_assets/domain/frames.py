@@ -39,13 +39,15 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The frame's rows with plain values: unknown is None, and what is declared as an integer is one."""
-    columns = [_plain_values(str(name), frame[name].tolist()) for name in frame.columns]
+    columns = [_plain_values(str(name), frame[name]) for name in frame.columns]
     names = [str(name) for name in frame.columns]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _plain_values(name: str, values: list[Any]) -> list[Any]:
-    plain = [None if _is_unknown(value) else value for value in values]
+def _plain_values(name: str, column: "pd.Series[Any]") -> list[Any]:
+    plain = column.tolist()
+    if column.hasnans:
+        plain = [None if _is_unknown(value) else value for value in plain]
     if name in COLUMNS and COLUMNS[name].kind == "integer":
         return [None if value is None else int(value) for value in plain]
     return plain

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -54,7 +55,7 @@ def _without_body(frame: pd.DataFrame) -> Values:
 
 
 def _worded(place: int, frame: pd.DataFrame) -> Values:
-    return np.fromiter((row[place] for row in frame["wording"]), dtype=np.float64, count=len(frame))
+    return np.fromiter(map(itemgetter(place), frame["wording"]), dtype=np.float64, count=len(frame))
 
 
 def _product(

@@ -124,12 +124,18 @@ class Judged:
         """Shape (n,)."""
         return self.start + self.terms.sum(axis=1)
 
+    def of(self, places: NDArray[np.intp]) -> "Judged":
+        """What it says of some of the documents."""
+        return Judged(self.names, self.start[places], self.terms[places])
+
     def parts(self, least: float = 0.02) -> list[dict[str, float]]:
         """For each document what adds at least ``least`` to its log-odds, or takes that away, rounded."""
         shown = np.round(self.terms, 3)
-        return [
-            {self.names[place]: float(row[place]) for place in np.flatnonzero(np.abs(row) >= least)} for row in shown
-        ]
+        rows, places = np.nonzero(np.abs(shown) >= least)
+        parts: list[dict[str, float]] = [{} for _ in shown]
+        for row, place, added in zip(rows.tolist(), places.tolist(), shown[rows, places].tolist(), strict=True):
+            parts[row][self.names[place]] = added
+        return parts
 
 
 def probability(log_odds: ArrayLike) -> Values:

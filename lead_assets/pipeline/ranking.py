@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lead_assets.config.lead_models import lead_model_for
 from lead_assets.domain.campaign import Campaign
@@ -27,7 +26,7 @@ from lead_assets.domain.judging import GateOutcomes, apply_gates
 from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.lead_features import MARKS
 from lead_assets.domain.lead_marks import Posterior, fit_posterior, no_marks, places_of
-from lead_assets.domain.lead_model import LeadModel, probability
+from lead_assets.domain.lead_model import Judged, LeadModel, probability
 from lead_assets.domain.rejections import rejection_frame
 from lead_assets.domain.scoring import asking_phrases, telling_phrases
 from lead_assets.domain.settings import Settings
@@ -58,6 +57,7 @@ class Ranking:
     not_embedded: int
     model: str
     lead_model: LeadModel
+    judged: Judged
     posterior: Posterior
     warnings: list[str]
 
@@ -76,9 +76,17 @@ class Ranking:
         return {gate.name: self.outcomes.stats[gate.name] for gate in RANK_GATES}
 
     def changes(self) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-        """The ranked documents, and rows of ``rejections``, that are other than what is stored."""
-        changed = self.frame[self.frame["changed"]]
-        return changed, self._rejection_rows(changed)
+        """The ranked documents, and rows of ``rejections``, that are other than what is stored.
+
+        The documents have ``lead_parts`` too: what speaks for and against each of them.
+        """
+        places = np.flatnonzero(self.frame["changed"])
+        changed = self.frame.iloc[places]
+        parts = self.judged.of(places).parts()
+        if self.posterior.learned != "nothing":
+            added = self.posterior.added[places].round(3).tolist()
+            parts = [part | {MARKS: moved} for part, moved in zip(parts, added, strict=True)]
+        return changed.assign(lead_parts=pd.Series(parts, changed.index, dtype=object)), self._rejection_rows(changed)
 
     def counts(self) -> dict[str, int]:
         """What this run did."""
@@ -143,7 +151,12 @@ def rank(
         frame = component_frame(ready, matrix, matches, meaning, campaign, settings.weights)
         frame = frame.assign(campaign_id=campaign.id, run_id=run_id, model=embedder.model)
         frame = frame.assign(keywords_digest=campaign.keyword_matcher.digest)
-        frame, posterior = with_probability(frame, matrix, lead_model, no_marks() if marks is None else marks)
+        judged = lead_model.judge(frame, matrix)
+        marked = places_of(no_marks() if marks is None else marks, frame["reddit_id"])
+        posterior = fit_posterior(judged.log_odds, matrix, *marked)
+        frame = frame.assign(
+            lead_probability=probability(judged.log_odds + posterior.added), lead_model=lead_model.digest
+        )
         wanted = is_wanted(frame, campaign)
         outcomes = apply_gates(frame[wanted], (*REJUDGING_GATES, *RANK_GATES), settings, campaign.unknown)
         kept = outcomes.kept.reindex(frame.index, fill_value=False)
@@ -158,26 +171,10 @@ def rank(
         int(rows.isna().sum()),
         embedder.model,
         lead_model,
+        judged,
         posterior,
         [*_scattered(campaign, meaning, embedder.model), *_foreign(frame), *_unmeasured(lead_model, embedder.model)],
     )
-
-
-def with_probability(
-    frame: pd.DataFrame, matrix: NDArray[np.float32], model: LeadModel, marks: pd.DataFrame
-) -> tuple[pd.DataFrame, Posterior]:
-    """``frame`` with ``lead_probability``, ``lead_parts`` and ``lead_model``, and what the campaign's marks changed."""
-    judged = model.judge(frame, matrix)
-    posterior = fit_posterior(judged.log_odds, matrix, *places_of(marks, frame["reddit_id"]))
-    parts = judged.parts()
-    if posterior.learned != "nothing":
-        parts = [part | {MARKS: round(float(added), 3)} for part, added in zip(parts, posterior.added, strict=True)]
-    said = frame.assign(
-        lead_probability=probability(judged.log_odds + posterior.added),
-        lead_parts=pd.Series(parts, index=frame.index, dtype=object),
-        lead_model=model.digest,
-    )
-    return said, posterior
 
 
 def _scattered(campaign: Campaign, meaning: Meaning, model: str) -> list[str]:

@@ -87,18 +87,23 @@ def _quoted(name: str) -> str:
 
 def _field(value: Any) -> str:
     """``value`` in COPY's text format."""
+    # What is common comes first: this is asked of every value.
     if value is None:
         return _NULL
     if isinstance(value, str):
         return value.translate(_ESCAPES)
+    if isinstance(value, float):
+        return _NULL if value != value else str(value)
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, int):
+        return str(value)
     if hasattr(value, "tolist"):  # NumPy's, which is imported where somebody made it
         value = value.tolist()
         if isinstance(value, list):
             return "[" + ",".join([f"{number:.9g}" for number in value]) + "]"
-    if value != value:  # NaN, NaT
+    if value != value:  # NaT
         return _NULL
-    if isinstance(value, bool):
-        return "t" if value else "f"
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):

@@ -26,4 +26,6 @@ def read_frame(
     import pandas as pd
 
     result = connection.execute(query, parameters)
-    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+    names = list(result.keys())
+    # By columns: pandas would first make a tuple of each row, and an array of all values.
+    return pd.DataFrame(dict(zip(names, zip(*result.fetchall(), strict=True), strict=False)), columns=names)
