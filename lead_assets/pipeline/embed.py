@@ -11,7 +11,7 @@ from lead_assets.domain.document_text import document_text, text_hash
 from lead_assets.models.protocols import Embedded, Embedder
 from lead_assets.pipeline.connect import opened_embedder
 from lead_assets.pipeline.step import Step, StepContext, StepReport
-from lead_assets.storage.corpus import read_documents
+from lead_assets.storage.corpus import read_texts
 from lead_assets.storage.database import CampaignSession
 from lead_assets.storage.leads import write_stubs
 from lead_assets.storage.schema import documents as documents_table
@@ -86,7 +86,7 @@ def embed_missing_documents(
             with session.transaction() as connection:
                 # Looked at again: another campaign may have embedded the same texts since this run began.
                 chosen = [documents_of[each] for each in without_vector(connection, embedder.model, [*documents_of])]
-                frame = read_documents(connection, session.campaign_id, chosen)
+                frame = read_texts(connection, session.campaign_id, chosen)
             if not chosen:
                 continue
             hashes[next(numbers)] = frame["text_hash"].tolist()

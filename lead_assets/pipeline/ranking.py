@@ -37,8 +37,9 @@ from lead_assets.pipeline.embed import vectors_of
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.timing import Phases
 from lead_assets.search.typesense import SearchIndex
+from lead_assets.storage.corpus import read_texts
 from lead_assets.storage.database import CampaignSession
-from lead_assets.storage.text_features import read_for_ranking, read_texts, write_matched_keywords, write_text_features
+from lead_assets.storage.text_features import read_for_ranking, write_matched_keywords, write_text_features
 from lead_assets.storage.vectors import read_campaign_vectors
 
 TEXTS_AT_ONCE = 1_000

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 Row = Mapping[str, Any]
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 _NULL = r"\N"
 
 
@@ -91,7 +91,7 @@ def _field(value: Any) -> str:
     if value is None:
         return _NULL
     if isinstance(value, str):
-        return value.translate(_ESCAPES)
+        return _escaped(value)
     if isinstance(value, float):
         return _NULL if value != value else str(value)
     if isinstance(value, bool):
@@ -107,10 +107,16 @@ def _field(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False).translate(_ESCAPES)
+        return _escaped(json.dumps(value, ensure_ascii=False))
     if isinstance(value, list | tuple):
-        return ("{" + ",".join(map(_array_element, value)) + "}").translate(_ESCAPES)
+        return _escaped("{" + ",".join(map(_array_element, value)) + "}")
     return str(value)
+
+
+def _escaped(text: str) -> str:
+    for mark, written in _ESCAPES:  # many times as fast as str.translate, whose table is asked for each character
+        text = text.replace(mark, written)
+    return text
 
 
 def _array_element(value: str | float) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from lead_assets.domain.columns import DOCUMENT_COLUMNS
 from lead_assets.domain.document_text import EXCERPT_CHARACTERS
 from lead_assets.domain.frames import typed
 from lead_assets.storage.bulk import Row, update_existing, upsert
@@ -180,18 +179,12 @@ def is_rejected_by_crawl() -> sa.Exists:
     )
 
 
-def read_documents(
-    connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str] | None = None
-) -> "pd.DataFrame":
-    """Stored documents of a campaign, all or the named ones, with ``judged_as_of``, oldest first."""
-    query = (
-        sa.select(*(documents.c[name] for name in DOCUMENT_COLUMNS), documents.c.judged_as_of)
-        .where(documents.c.campaign_id == campaign_id)
-        .order_by(documents.c.created_at.nulls_last(), documents.c.reddit_id)
-    )
-    if reddit_ids is not None:
-        query = query.where(documents.c.reddit_id.in_(reddit_ids))
-    return typed(read_frame(connection, query))
+def read_texts(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> "pd.DataFrame":
+    """``reddit_id, kind, title, body, text_hash`` of documents of a campaign."""
+    names = ("reddit_id", "kind", "title", "body", "text_hash")
+    of_ids = documents.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text)))
+    query = sa.select(*(documents.c[name] for name in names)).where(documents.c.campaign_id == campaign_id, of_ids)
+    return read_frame(connection, query)
 
 
 def read_text_hashes(connection: sa.Connection, campaign_id: str) -> dict[str, str]:

@@ -61,14 +61,6 @@ def _of_document(table: sa.Table) -> sa.ColumnElement[bool]:
     return (table.c.campaign_id == documents.c.campaign_id) & (table.c.reddit_id == documents.c.reddit_id)
 
 
-def read_texts(connection: sa.Connection, campaign_id: str, reddit_ids: Sequence[str]) -> pd.DataFrame:
-    """``reddit_id, kind, title, body, text_hash`` of documents of a campaign."""
-    names = ("reddit_id", "kind", "title", "body", "text_hash")
-    of_ids = documents.c.reddit_id == sa.func.any(sa.bindparam("ids", list(reddit_ids), type_=sa.ARRAY(sa.Text)))
-    query = sa.select(*(documents.c[name] for name in names)).where(documents.c.campaign_id == campaign_id, of_ids)
-    return read_frame(connection, query)
-
-
 def write_text_features(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Store ``FEATURES`` of texts (``text_hash``, ``kind``) under this version; a text may come more than once."""
     different = {(row["text_hash"], row["kind"]): {"version": VERSION, **row} for row in rows}
