@@ -14,6 +14,7 @@ from lead_assets.storage.extractions import read_current
 from lead_assets.storage.lead_events import add_found
 from lead_assets.storage.leads import read_qualified, write_extracted
 from lead_assets.storage.outbox import add_channels
+from lead_assets.storage.planner import refresh_statistics
 from lead_assets.storage.schema import qualified_leads
 from lead_assets.storage.statistics import count_rows, read_funnel
 
@@ -23,13 +24,14 @@ MOST_SHOWN = 10
 def run(context: StepContext) -> StepReport:
     """Write the answers that count into ``leads``, and clear those of other documents."""
     campaign_id = context.campaign_id
+    with context.session.transaction() as connection, context.phases.measured("write"):
+        changes = write_extracted(connection, campaign_id, lead_rows(connection, campaign_id, context.run.settings))
+        # Before the leads are found: receivers are told what is found from now on.
+        receivers = {notify.channel: notify.label for notify in context.run.campaign.notify}
+        add_channels(connection, campaign_id, receivers)
+        found = add_found(connection, campaign_id)
+    refresh_statistics(context.session)
     with context.session.transaction() as connection:
-        with context.phases.measured("write"):
-            changes = write_extracted(connection, campaign_id, lead_rows(connection, campaign_id, context.run.settings))
-            # Before the leads are found: receivers are told what is found from now on.
-            receivers = {notify.channel: notify.label for notify in context.run.campaign.notify}
-            add_channels(connection, campaign_id, receivers)
-            found = add_found(connection, campaign_id)
         stored = count_rows(connection, qualified_leads, campaign_id)
         funnel = funnel_steps(read_funnel(connection, campaign_id))
         best = read_qualified(connection, campaign_id, limit=MOST_SHOWN)

@@ -22,6 +22,7 @@ from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.timing import Phases, Progress
 from lead_assets.search.typesense import SearchIndex
 from lead_assets.storage.database import CampaignSession, Database
+from lead_assets.storage.planner import refresh_statistics
 from lead_assets.storage.statistics import write_stage_run
 
 
@@ -119,4 +120,5 @@ def run_step(
         report = step.run(StepContext(run, run_id, stores, session, phases, Progress(on_message)))
         with session.transaction() as connection:
             write_stage_run(connection, run.campaign.id, step.name, run_id, report.counts)
+        refresh_statistics(session)
     return report, phases

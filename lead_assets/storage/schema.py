@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import UserDefinedType
 
 SCHEMA = "lead_assets"
-REVISION = "0011"
+REVISION = "0012"
 """The newest migration, known without importing Alembic; a test compares the two."""
 VERSION_TABLE = "alembic_version"
 metadata = sa.MetaData(schema=SCHEMA)

@@ -1,5 +1,8 @@
 -- The one definition of "current". Every reader selects from these views: funnel, checks, API, commands, row counts.
 -- Dropped and made again whenever the schema changes (storage/migrate.py).
+--
+-- Rows are joined by their keys; a further equality stands in `coalesce(… = …, false)`. PostgreSQL would else multiply
+-- the selectivities of both, expect a single row, and go through a whole view for each row of another: quadratic.
 DROP VIEW IF EXISTS lead_assets.lead_states, lead_assets.lead_decisions, lead_assets.lead_marks,
     lead_assets.campaign_stats, lead_assets.qualified_leads, lead_assets.current_extractions, lead_assets.current_candidates;
 
@@ -9,7 +12,7 @@ CREATE VIEW lead_assets.current_candidates AS
 SELECT candidates.*, candidates.kept AND candidates.duplicate_of IS NULL AND NOT documents.author_left AS is_readable
 FROM lead_assets.candidates
 JOIN lead_assets.documents USING (campaign_id, reddit_id)
-WHERE candidates.text_hash = documents.text_hash;
+WHERE coalesce(candidates.text_hash = documents.text_hash, false);
 
 -- The answer that counts for each readable candidate: that of the best reader whose answer the run's extractor accepts.
 -- Where there is none yet (another product, another model, a cap), the newest good answer about the same text stays,
@@ -20,7 +23,7 @@ SELECT DISTINCT ON (campaign_id, reddit_id)
     NOT coalesce(extractions.request_key = ANY (candidates.accepted_keys), false) AS stale
 FROM lead_assets.current_candidates AS candidates
 JOIN lead_assets.extractions USING (campaign_id, reddit_id)
-WHERE candidates.is_readable AND extractions.status = 'ok' AND extractions.text_hash = candidates.text_hash
+WHERE candidates.is_readable AND extractions.status = 'ok' AND coalesce(extractions.text_hash = candidates.text_hash, false)
 ORDER BY campaign_id, reddit_id, array_position(candidates.accepted_keys, extractions.request_key),
     extractions.extracted_at DESC, extractions.request_key;
 
@@ -34,10 +37,10 @@ FROM lead_assets.leads
 JOIN lead_assets.current_candidates AS candidates USING (campaign_id, reddit_id)
 JOIN lead_assets.extractions
     ON extractions.campaign_id = leads.campaign_id AND extractions.reddit_id = leads.reddit_id
-    AND extractions.request_key = leads.extracted_data ->> 'request_key'
+    AND coalesce(extractions.request_key = leads.extracted_data ->> 'request_key', false)
 WHERE candidates.is_readable
     AND extractions.status = 'ok'
-    AND extractions.text_hash = candidates.text_hash
+    AND coalesce(extractions.text_hash = candidates.text_hash, false)
     AND leads.qualifies;
 
 CREATE VIEW lead_assets.campaign_stats AS
