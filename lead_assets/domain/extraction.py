@@ -164,8 +164,9 @@ def _told(told: str, text: str, folded: str) -> tuple[str, int]:
         return "", len(told.split())
     if told in text:
         return _shortened(told), 0
-    visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in told)
-    words = visible.translate(_MARKUP).split()
+    is_plain = told.isascii() and told.isprintable()
+    shown = told if is_plain else "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in told)
+    words = shown.translate(_MARKUP).split()
     own = [word for word in words if not _is_foreign(word, folded)]
     kept = _shortened(" ".join(own))
     # Only words together may instruct, which removing others brought together.
@@ -231,7 +232,7 @@ def _bare(quote: str) -> str:
 def _occurs(quote: str, folded: str, minimum: int = MIN_QUOTE_CHARACTERS, *, joined_by: str = "") -> bool:
     """``joined_by``: what holds a longer address or number together, within which it is not ("$5" in "$5,000")."""
     wanted = _fold(quote)
-    if sum(1 + (letter >= _FIRST_IDEOGRAPH) for letter in wanted if letter.isalnum()) < minimum:
+    if not _has_letters(wanted, minimum):
         return False
     start = folded.find(wanted)
     for _ in range(_PLACES_TRIED):
@@ -242,6 +243,16 @@ def _occurs(quote: str, folded: str, minimum: int = MIN_QUOTE_CHARACTERS, *, joi
         if not _joins(before, wanted[0], joined_by) and not _joins(after, wanted[-1], joined_by):
             return True
         start = folded.find(wanted, start + 1)
+    return False
+
+
+def _has_letters(folded: str, minimum: int) -> bool:
+    found = 0
+    for letter in folded:
+        if letter.isalnum():
+            found += 1 + (letter >= _FIRST_IDEOGRAPH)
+            if found >= minimum:
+                return True
     return False
 
 
