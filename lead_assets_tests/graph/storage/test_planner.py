@@ -7,24 +7,35 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.event import listens_for, remove
 
-from lead_assets.storage.candidates import read_to_extract
+from lead_assets.storage.candidates import read_candidates, read_least_sure, read_to_extract, read_without_keys
 from lead_assets.storage.database import Database
-from lead_assets.storage.extractions import count_extractions, read_current
+from lead_assets.storage.extractions import count_extractions, read_current, read_outdated
+from lead_assets.storage.inbox_leads import InboxFilters, read_tab
+from lead_assets.storage.lead_events import add_found
 from lead_assets.storage.leads import read_qualified
 from lead_assets.storage.planner import refresh_statistics
-from lead_assets.storage.statistics import read_funnel
+from lead_assets.storage.previews import read_for_preview
+from lead_assets.storage.statistics import read_campaign_stats, read_funnel
 from lead_assets_tests.stored_leads import store_leads
 
 LEADS = 400
 MOST_ROWS_OF_A_LEAD = 20
 """Rows that a node of a plan may look at for each lead; a quadratic one looks at 400."""
-READERS: tuple[Callable[[sa.Connection, str], object], ...] = (
-    count_extractions,
-    read_current,
-    read_funnel,
-    read_qualified,
-    read_to_extract,
-)
+READERS: dict[str, Callable[[sa.Connection, str], object]] = {
+    "count_extractions": count_extractions,
+    "read_current": read_current,
+    "read_funnel": read_funnel,
+    "read_qualified": read_qualified,
+    "read_to_extract": read_to_extract,
+    "read_candidates": read_candidates,
+    "read_least_sure": lambda connection, campaign: read_least_sure(connection, campaign, 0.5, 10),
+    "read_without_keys": lambda connection, campaign: read_without_keys(connection, campaign, "basis"),
+    "read_outdated": lambda connection, campaign: read_outdated(connection, campaign, "basis"),
+    "read_for_preview": read_for_preview,
+    "read_tab": lambda connection, campaign: read_tab(connection, campaign, "new", InboxFilters(), limit=50),
+    "read_campaign_stats": lambda connection, _: read_campaign_stats(connection),
+    "add_found": add_found,
+}
 
 
 @pytest.fixture(params=["true", "reddit_id LIKE '%0'"], ids=["all read", "a tenth read"])
@@ -40,10 +51,11 @@ def leads(database: Database, request: pytest.FixtureRequest) -> str:
         ):
             connection.exec_driver_sql(f"UPDATE lead_assets.{change}")
         connection.execute(sa.text(f"DELETE FROM lead_assets.extractions WHERE NOT ({request.param})"))
+        add_found(connection, "many")
     return "many"
 
 
-@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS.keys())
 def test_a_query_looks_at_each_row_a_few_times(
     database: Database, leads: str, reader: Callable[[sa.Connection, str], object]
 ) -> None:
