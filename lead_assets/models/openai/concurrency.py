@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Job = TypeVar("Job")
@@ -23,23 +23,31 @@ def results(
     interruption, and closing the iterator, drop what is under way.
     """
     stopping.clear()
-    pending: set[Future[Result]] = set()
+    pending: list[Future[Result]] = []
+    # Set whenever one is done: `concurrent.futures.wait` would lock each that is under way, twice for each result.
+    some_is_done = threading.Event()
     failure: BaseException | None = None
     pool = ThreadPoolExecutor(most, thread_name_prefix="endpoint")
     try:
         while True:
             while failure is None and len(pending) < most and (job := take(len(pending))) is not None:
-                pending.add(pool.submit(work, job))
+                pending.append(pool.submit(work, job))
+                pending[-1].add_done_callback(lambda _: some_is_done.set())
             if not pending:
                 break
             try:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                some_is_done.wait()
+                # Before it is looked at who is done, so that nobody who is done later goes unnoticed.
+                some_is_done.clear()
+                done = [future for future in pending if future.done()]
             except BaseException as interruption:  # KeyboardInterrupt, and Dagster's own
                 if failure is not None:
                     raise
                 failure = interruption
                 stopping.set()
+                some_is_done.set()  # it may have been cleared already, and nobody looked
                 continue
+            pending = [future for future in pending if future not in done]
             errors = [error for future in done if (error := future.exception()) is not None]
             if errors:
                 failure = failure or errors[0]
