@@ -90,7 +90,8 @@ def measure(session: CampaignSession, context: RunContext, index: SearchIndex, n
     settings = settings_for(context, embedder)
     ranking = rank(session, context, settings, embedder, index, f"run {number}", phases)
     with phases.measured("store"), session.transaction() as connection:
-        write_ranked(connection, context.campaign.id, *ranking.changes())
+        for changed, rejected in ranking.changes():
+            write_ranked(connection, context.campaign.id, changed, rejected)
     return phases.seconds
 
 

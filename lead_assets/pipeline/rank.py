@@ -34,7 +34,8 @@ def run(context: StepContext) -> StepReport:
             marks = read_marks(connection, context.campaign_id)
         ranking = rank(session, run, settings, embedder, stores.search_index, context.run_id, context.phases, marks)
     with context.phases.measured("store"), session.transaction() as connection:
-        write_ranked(connection, context.campaign_id, *ranking.changes())
+        for changed, rejected in ranking.changes():
+            write_ranked(connection, context.campaign_id, changed, rejected)
     with session.transaction() as connection:
         excerpts = read_excerpts(connection, context.campaign_id, [row["reddit_id"] for row in ranking.rejected])
     with RejectionLog(stores.rejection_logs, context.campaign_id, context.run_id) as log:

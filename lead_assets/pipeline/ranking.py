@@ -1,11 +1,13 @@
 """Ranking: the components of each document's score, its probability, and what the gates say of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lead_assets.config.lead_models import lead_model_for
 from lead_assets.domain.campaign import Campaign
@@ -43,6 +45,8 @@ from lead_assets.storage.text_features import read_for_ranking, write_matched_ke
 from lead_assets.storage.vectors import read_campaign_vectors
 
 TEXTS_AT_ONCE = 1_000
+WRITTEN_AT_ONCE = 5_000
+"""Documents: as rows they take many times the memory that they take as columns."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,16 @@ class Ranking:
         """What the ranking's own gates did."""
         return {gate.name: self.outcomes.stats[gate.name] for gate in RANK_GATES}
 
-    def changes(self) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-        """The ranked documents, and rows of ``rejections``, that are other than what is stored.
+    def changes(self) -> Iterator[tuple[pd.DataFrame, list[dict[str, Any]]]]:
+        """The ranked documents, and rows of ``rejections``, that are other than what is stored, some at a time.
 
         The documents have ``lead_parts`` too: what speaks for and against each of them.
         """
         places = np.flatnonzero(self.frame["changed"])
+        for start in range(0, len(places), WRITTEN_AT_ONCE):
+            yield self._written(places[start : start + WRITTEN_AT_ONCE])
+
+    def _written(self, places: NDArray[np.intp]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
         changed = self.frame.iloc[places]
         parts = self.judged.of(places).parts()
         if self.posterior.learned != "nothing":
@@ -149,6 +157,7 @@ def rank(
         ready = with_text_features(session, ready, campaign)
     with phases.measured("score"):
         matrix = vectors[places] if len(places) else np.zeros((0, len(meaning.keywords)), dtype=np.float32)
+        del vectors  # they are the largest thing here, and would be there twice
         frame = component_frame(ready, matrix, matches, meaning, campaign, settings.weights)
         frame = frame.assign(campaign_id=campaign.id, run_id=run_id, model=embedder.model)
         frame = frame.assign(keywords_digest=campaign.keyword_matcher.digest)

@@ -190,7 +190,7 @@ class SearchIndex:
         for start in range(0, len(rows), IMPORT_BATCH):
             batch: list[dict[str, Any]] = [
                 {
-                    "id": f"{campaign_id}:{row['reddit_id']}",
+                    "id": _id(campaign_id, row["reddit_id"]),
                     "campaign_id": campaign_id,
                     "campaign_key": key,
                     **{name: _as_words(value) if name in _TEXTS else value for name, value in row.items()},
@@ -213,7 +213,10 @@ class SearchIndex:
     def delete(self, collection: str, campaign_id: str, reddit_ids: Sequence[str]) -> None:
         """Remove documents from the index."""
         for start in range(0, len(reddit_ids), IDS_PER_SEARCH):
-            of_batch = _filter(campaign_id, reddit_ids[start : start + IDS_PER_SEARCH])
+            # Fullnames have been matched against a pattern: there is nothing to escape. By id it would be too long for
+            # an address, in which a deletion has its filter.
+            of_ids = f"reddit_id:=[{','.join(reddit_ids[start : start + IDS_PER_SEARCH])}]"
+            of_batch = f"campaign_key:={_campaign_key(campaign_id)} && {of_ids}"
             self._client.collections[collection].documents.delete({"filter_by": of_batch})
 
     @_translated
@@ -253,7 +256,8 @@ class SearchIndex:
             "collection": self.alias,
             "q": keyword,
             "query_by": "title,body",
-            "filter_by": _filter(campaign_id, reddit_ids),
+            # By id, which is looked up: any other filter goes through all documents of the campaign at each search.
+            "filter_by": f"id:=[{','.join(_id(campaign_id, reddit_id) for reddit_id in reddit_ids)}]",
             "include_fields": "reddit_id",
             "highlight_fields": "none",
             "per_page": IDS_PER_SEARCH,
@@ -280,9 +284,9 @@ def _is_sign_of_letters(character: str) -> bool:
     return any(each.isalpha() for each in unicodedata.normalize("NFKD", character))
 
 
-def _filter(campaign_id: str, reddit_ids: Sequence[str]) -> str:
-    # Fullnames have been matched against a pattern of letters, digits and underscores: there is nothing to escape.
-    return f"campaign_key:={_campaign_key(campaign_id)} && reddit_id:=[{','.join(reddit_ids)}]"
+def _id(campaign_id: str, reddit_id: str) -> str:
+    # Both have been matched against patterns of letters, digits and underscores: there is nothing to escape in filters.
+    return f"{campaign_id}:{reddit_id}"
 
 
 def _campaign_key(campaign_id: str) -> str:

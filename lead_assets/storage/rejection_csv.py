@@ -43,9 +43,12 @@ def safe_cell(value: object) -> object:
 
     Control characters and lone surrogates are left out. Source of the rest: OWASP, CSV Injection.
     """
-    if isinstance(value, str):
-        value = without_controls(value)
-    if isinstance(value, str) and (value.startswith(_FORMULA) or _visible_start(value).startswith(_FORMULA)):
+    if not isinstance(value, str):
+        return value
+    value = without_controls(value)
+    if value[:1].isascii() and value[:1].isalnum():
+        return value
+    if value.startswith(_FORMULA) or _visible_start(value).startswith(_FORMULA):
         return "'" + value
     return value
 

@@ -127,6 +127,19 @@ def test_text_match_does_not_depend_on_which_documents_share_a_request(search_in
     assert not together[:, 1].any()
 
 
+def test_a_campaign_with_the_longest_id_is_matched_by_its_own_documents(search_index: SearchIndex) -> None:
+    longest, other = "c" * 63, "c" * 62
+    collection = search_index.ensure()
+    rows = [{"reddit_id": f"t3_{number:013x}", "title": "crm", "body": "", "text_hash": "1"} for number in range(300)]
+    unlike = [row | {"title": "shoes"} for row in rows]
+    assert search_index.upsert(collection, longest, rows) == search_index.upsert(collection, other, unlike) == []
+
+    found = [search_index.text_match(name, [row["reddit_id"] for row in rows], ["crm"]) for name in (longest, other)]
+
+    assert np.array(found[0]).all()
+    assert not np.array(found[1]).any()
+
+
 @fault(
     "it refuses a document",
     service="Typesense",
