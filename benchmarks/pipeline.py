@@ -8,12 +8,12 @@ ids and a number in the title, as many as are wanted, each with one of the campa
 processes of their own embed (30 ms a request, 384 dimensions) and read (150 ms a document).
 
 Floors: what a stage cannot do without, done alone: parsing lines, matching keywords, the features of texts, COPY of the
-same rows into a plain table, Typesense's import of the same documents and its text-match searches, and the stand-ins'
-own time. ``requests`` and ``statements`` are those to Typesense and PostgreSQL; CPU is this process's own.
+same rows into plain tables, Typesense's import of the same documents and its text-match searches, and the stand-ins'
+own time. ``requests`` and ``statements`` are those to Typesense and PostgreSQL; CPU is this process's own, that of the
+others stands below. Of the CPU a document, openai's client is measured alone: imported, and asked as it documents.
 """
 
 import argparse
-import io
 import itertools
 import json
 import os
@@ -31,9 +31,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import requests
 import sqlalchemy as sa
 import zstandard
+from floors import client_cpu, cpu_seconds, floors_of, server_processes
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.event import listen
@@ -41,16 +43,11 @@ from stand_in import PROJECT, stand_in
 
 from lead_assets.config.environment import Environment
 from lead_assets.domain.campaign import Campaign
-from lead_assets.domain.candidate import text_frame
-from lead_assets.domain.document import Document
-from lead_assets.domain.frames import to_frame
-from lead_assets.domain.keywords import searches_of
 from lead_assets.domain.settings import Layer, resolve
 from lead_assets.pipeline import crawl, embed, extract, index, leads, rank
 from lead_assets.pipeline.run_context import RunContext
 from lead_assets.pipeline.step import Step, Stores, run_step
 from lead_assets.search.typesense import SearchIndex
-from lead_assets.sources.archive import ArchiveSource
 from lead_assets.storage.database import Database
 from lead_assets.storage.migrate import upgrade
 
@@ -156,6 +153,21 @@ def counted(database: Database, typesense_url: str) -> Iterator[Counter[str]]:
         httpx.Client.send, requests.Session.send = original  # type: ignore[method-assign]
 
 
+@dataclass
+class CPUClock:
+    """CPU seconds of the other processes, from one look to the next."""
+
+    processes: Mapping[str, psutil.Process]
+    last: dict[str, float] = field(default_factory=dict)
+
+    def lap(self) -> dict[str, float]:
+        """What each has used since the last look."""
+        now = {name: cpu_seconds(process) for name, process in self.processes.items()}
+        used = {name: seconds - self.last.get(name, 0.0) for name, seconds in now.items()}
+        self.last = now
+        return used
+
+
 def run_stages(context: RunContext, stores: Stores, steps: Sequence[Step], found: Counter[str]) -> list[Measured]:
     """Each step once, measured."""
     run_id, measured = str(uuid.uuid4()), list[Measured]()
@@ -166,61 +178,6 @@ def run_stages(context: RunContext, stores: Stores, steps: Sequence[Step], found
         seconds, used = time.perf_counter() - began, time.process_time() - cpu
         measured.append(Measured(step.name, seconds, used, found["requests"], found["statements"]))
     return measured
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that ``work`` takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def add_floors(measured: Mapping[str, Measured], context: RunContext, stores: Stores, archive: Path) -> None:
-    """What each stage cannot do without, alone."""
-    campaign, lines = context.campaign, archive.read_text(encoding="utf-8").splitlines()
-    found: list[Document] = [one for batch in ArchiveSource(archive).search(campaign) for one in batch.documents]
-    things = [json.loads(line) for line in lines]
-    texts = [(f"{thing['title']}\n\n{thing.get('selftext', '')}", thing["title"]) for thing in things]
-    frame = to_frame(found)
-    rows = [(one.reddit_id, one.title, one.body) for one in found]
-    batches = -(-len(found) // embed.BATCH)
-    floors = measured[crawl.STEP.name].floors
-    floors["parsing"] = timed(lambda: [json.loads(line) for line in lines])
-    floors["keywords"] = timed(lambda: [campaign.matched_keywords(text, title) for text, title in texts])
-    floors["COPY"] = copy_seconds(stores.database, rows)
-    measured[index.STEP.name].floors["import"] = import_seconds(stores.search_index, rows)
-    floors = measured[embed.STEP.name].floors
-    floors["model"] = batches * EMBED_SECONDS / EMBEDDINGS_AT_ONCE
-    vector = "[" + ",".join(["0.0510310363"] * DIMENSION) + "]"
-    floors["COPY"] = copy_seconds(stores.database, [(name, vector) for name, _, _ in rows])
-    floors = measured[rank.STEP.name].floors
-    floors["features"] = timed(lambda: text_frame(frame[["kind", "title", "body"]], campaign))
-    ids, searches = frame["reddit_id"].tolist(), searches_of(campaign.keywords)
-    floors["searches"] = timed(lambda: stores.search_index.text_match(campaign.id, ids, searches))
-    floors["COPY"] = copy_seconds(stores.database, [(name, *["0.123456"] * 9) for name in ids])
-
-
-def copy_seconds(database: Database, rows: Sequence[Sequence[str]]) -> float:
-    """COPY of ``rows`` of text into a plain table."""
-    names = [f"c{number}" for number in range(len(rows[0]))]
-    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": " "})
-    lines = io.StringIO("".join("\t".join(cell.translate(escapes) for cell in row) + "\n" for row in rows))
-    with database.engine.begin() as connection:
-        connection.exec_driver_sql(f"CREATE TABLE plain ({', '.join(f'{name} text' for name in names)})")
-        cursor: Any = connection.connection.cursor()
-        seconds = timed(lambda: cursor.copy_expert("COPY plain FROM STDIN", lines))
-        connection.exec_driver_sql("DROP TABLE plain")
-    return seconds
-
-
-def import_seconds(search_index: SearchIndex, rows: Sequence[tuple[str, str, str]]) -> float:
-    """Typesense's import of the same documents, for a campaign that is removed again."""
-    other, collection = f"floor_{uuid.uuid4().hex}", search_index.ensure()
-    lines = [{"reddit_id": name, "title": title, "body": body, "text_hash": name} for name, title, body in rows]
-    try:
-        return timed(lambda: search_index.upsert(collection, other, lines))
-    finally:
-        search_index.delete_campaign(other)
 
 
 def read_count(database: Database, campaign_id: str) -> int:
@@ -269,18 +226,34 @@ def main() -> None:
         }
         context = RunContext(campaign, resolve([Layer("benchmark", settings)]), "archive", archive, AS_OF, environment)
         stores = Stores(database, search_index, folder)
+        stand_ins = dict(zip(("embedding stand-in", "reading stand-in"), psutil.Process().children(), strict=True))
+        clock = CPUClock(server_processes(environment) | stand_ins)
         found = stack.enter_context(counted(database, url))
+        clock.lap()
         first = run_stages(context, stores, steps, found)
+        others = clock.lap()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         again = run_stages(context, stores, steps, found)
-        add_floors({one.name: one for one in first}, context, stores, archive)
-        if not options.no_reading:
-            readings = read_count(database, campaign.id)
-            by_name = {one.name: one for one in first}
-            by_name[extract.STEP.name].floors["model"] = readings * READ_SECONDS / options.readings_at_once
-    show(options.documents, first, again, peak)
+        others_again = clock.lap()
+        embedding_seconds = -(-options.documents // embed.BATCH) * EMBED_SECONDS / EMBEDDINGS_AT_ONCE
+        floors = floors_of(context, stores, archive, embedding_seconds)
+        readings = 0 if options.no_reading else read_count(database, campaign.id)
+        if readings:
+            floors[extract.STEP.name]["model"] = readings * READ_SECONDS / options.readings_at_once
+        for one in first:
+            one.floors = floors.get(one.name, {})
+        client = client_cpu(reading, archive, campaign.product, readings, options.readings_at_once) if readings else 0.0
+    figures = {
+        "documents": options.documents,
+        "peak_mb": peak,
+        "first": _plain(first),
+        "again": _plain(again),
+        "cpu_of_others": {"first": others, "again": others_again},
+        "cpu_of_client_alone": client,
+    }
+    show(options.documents, first, again, peak, client)
+    show_others(others, others_again)
     if options.json:
-        figures = {"documents": options.documents, "peak_mb": peak, "first": _plain(first), "again": _plain(again)}
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
@@ -288,7 +261,7 @@ def _plain(measured: Sequence[Measured]) -> list[dict[str, Any]]:
     return [vars(one) | {"floor": one.floor} for one in measured]
 
 
-def show(count: int, first: Sequence[Measured], again: Sequence[Measured], peak: float) -> None:
+def show(count: int, first: Sequence[Measured], again: Sequence[Measured], peak: float, client: float) -> None:
     """The table: a row for each stage, and their sum."""
     table = Table(title=f"{count:,} documents; peak {peak:,.0f} MB", title_justify="left")
     for name in ("stage", "seconds", "floor", "ratio", "CPU", "requests", "statements", "nothing new", "floors"):
@@ -296,13 +269,17 @@ def show(count: int, first: Sequence[Measured], again: Sequence[Measured], peak:
     for one, second in zip(first, again, strict=True):
         floors = ", ".join(f"{name} {seconds:.2f}" for name, seconds in one.floors.items())
         _row(table, one.name, [one], [second], floors)
-    _row(
-        table,
-        "all",
-        first,
-        again,
-        f"{1e3 * (_cpu(first) - _cpu(again)) / count:.2f} ms CPU a document beyond nothing new",
-    )
+    own = 1e3 * (_cpu(first) - _cpu(again)) / count
+    alone = f", of which openai's client alone {1e3 * client / count:.2f}" if client else ""
+    _row(table, "all", first, again, f"{own:.2f} ms CPU a document beyond nothing new{alone}")
+    Console(width=160).print(table)
+
+
+def show_others(first: Mapping[str, float], again: Mapping[str, float]) -> None:
+    """CPU of the other processes."""
+    table = Table("process", "CPU", "nothing new")
+    for name, seconds in first.items():
+        table.add_row(name, f"{seconds:.2f}", f"{again[name]:.2f}")
     Console(width=160).print(table)
 
 
