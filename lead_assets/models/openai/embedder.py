@@ -8,9 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import httpx2
 import numpy as np
-import openai
 from numpy.typing import NDArray
 
 from lead_assets.domain.errors import EmbeddingFailed
@@ -19,6 +17,7 @@ from lead_assets.models.openai.concurrency import results
 from lead_assets.models.openai.embedding_limits import KNOWN_LIMITS, MOST_TOKENS, KnownLimits
 from lead_assets.models.openai.endpoint import MOST_BYTES, Endpoint, InputRefused, NoAnswer, Received
 from lead_assets.models.openai.tokens import at_most, count_tokens, encodable, grouped
+from lead_assets.models.openai.transfer import post
 from lead_assets.models.openai.usage import Tokens
 from lead_assets.models.openai.vectors import vectors_in
 from lead_assets.models.protocols import Embedded
@@ -238,13 +237,9 @@ class OpenAIEmbedder:
 
     def _send(self, texts: list[str], encoding: str) -> Received:
         body = {"model": self._endpoint.model, "input": texts} | ({"encoding_format": encoding} if encoding else {})
-
-        def call(client: openai.OpenAI) -> httpx2.Response:
-            # Not by `embeddings.create`, which looks at the type of each text, and takes longer than all of our work.
-            return client.post("/embeddings", cast_to=httpx2.Response, body=body)
-
+        most_bytes = MOST_BYTES + len(texts) * MOST_BYTES_PER_TEXT
         with self._requests:
-            return self._endpoint.send(call, most_bytes=MOST_BYTES + len(texts) * MOST_BYTES_PER_TEXT)
+            return self._endpoint.send(lambda client: post(client, "/embeddings", body), most_bytes=most_bytes)
 
     def _check_dimension(self, rows: list[NDArray[np.float32] | None]) -> None:
         found = {len(row) for row in rows if row is not None}

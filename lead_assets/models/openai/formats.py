@@ -15,6 +15,7 @@ import openai
 
 from lead_assets.domain.extraction import Extraction
 from lead_assets.models.openai.prompt import Message, schema, with_schema
+from lead_assets.models.openai.transfer import post
 
 Mode = Literal["parse", "json_schema", "json_object_schema", "json_object", "text"]
 MODES: tuple[Mode, ...] = ("parse", "json_schema", "json_object_schema", "json_object", "text")
@@ -54,18 +55,14 @@ class Dialect:
         return dataclasses.replace(self, mode=MODES[shown])
 
     def send(self, client: openai.OpenAI, model: str, asked: list[Message], max_output_tokens: int) -> httpx2.Response:
-        """Send one request; the response as it came.
-
-        Not by ``chat.completions.create``, which looks through each value of its parameters and takes almost as long
-        again as all else that the client does, nor by ``parse``, which makes the schema anew each time.
-        """
+        """Send one request; the response as it came. The client's ``parse`` would make the schema anew each time."""
         messages = asked if self.mode in ("parse", "json_schema") else with_schema(asked)
         body: dict[str, Any] = {"model": model, "messages": messages, self.output_limit: max_output_tokens}
         if self.temperature:
             body["temperature"] = 0
         if (response_format := _response_format(self.mode)) is not None:
             body["response_format"] = response_format
-        return client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+        return post(client, "/chat/completions", body)
 
 
 def _response_format(mode: Mode) -> dict[str, Any] | None:

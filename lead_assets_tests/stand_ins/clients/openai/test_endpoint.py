@@ -1,6 +1,7 @@
 """Requests against the stand-in: what is tried again, what stops a run, and what is counted."""
 
 import _thread
+import contextlib
 import threading
 import time
 from typing import Any
@@ -273,6 +274,39 @@ def test_an_interruption_starts_nothing_more_and_still_gives_what_is_under_way()
     assert sorted(found) == sorted(started)
     assert len(started) <= 5
     assert stopping.is_set()
+
+
+def test_an_interruption_between_hearing_of_a_result_and_taking_it_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    interruptions = iter([KeyboardInterrupt])
+
+    class Interrupted(threading.Event):
+        def clear(self) -> None:
+            super().clear()
+            for interruption in interruptions:
+                raise interruption
+
+    numbers, stopping, are_done = iter(range(3)), threading.Event(), threading.Barrier(3)
+
+    def work(number: int) -> int:
+        are_done.wait(5)
+        return number
+
+    monkeypatch.setattr(threading, "Event", Interrupted)
+    found: list[int] = []
+
+    def read() -> None:
+        # In a thread of its own, so that a test whose claim is wrong ends.
+        with contextlib.suppress(KeyboardInterrupt):
+            for ready in results(lambda _: next(numbers, None), work, 3, stopping):
+                found.extend(ready)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(10)
+    assert not reader.is_alive()
+    assert sorted(found) == [0, 1, 2]
 
 
 def test_results_come_as_they_are_ready_and_the_first_error_keeps_what_is_under_way() -> None:
