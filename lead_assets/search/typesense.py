@@ -213,8 +213,8 @@ class SearchIndex:
     def delete(self, collection: str, campaign_id: str, reddit_ids: Sequence[str]) -> None:
         """Remove documents from the index."""
         for start in range(0, len(reddit_ids), IDS_PER_SEARCH):
-            # Fullnames have been matched against a pattern: there is nothing to escape. By id it would be too long for
-            # an address, in which a deletion has its filter.
+            # A deletion has its filter in its address, of which proxies take some thousand characters: ids, with the
+            # campaign's in each, would be 20,000. Fullnames were matched against a pattern: nothing to escape.
             of_ids = f"reddit_id:=[{','.join(reddit_ids[start : start + IDS_PER_SEARCH])}]"
             of_batch = f"campaign_key:={_campaign_key(campaign_id)} && {of_ids}"
             self._client.collections[collection].documents.delete({"filter_by": of_batch})

@@ -47,7 +47,7 @@ def safe_cell(value: object) -> object:
         return value
     value = without_controls(value)
     if value[:1].isascii() and value[:1].isalnum():
-        return value
+        return value  # as most do: to find out where a text visibly begins takes many times as long
     if value.startswith(_FORMULA) or _visible_start(value).startswith(_FORMULA):
         return "'" + value
     return value

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lead_assets.pipeline import ranking
 from lead_assets_tests.conftest import World, checks, metadata, post
 
 RANK = ("ranked_candidates",)
@@ -33,6 +34,21 @@ def test_a_ranking_that_comes_to_the_same_writes_nothing(ranked: World) -> None:
     told = again(ranked)
     assert (told["ranked"], told["changed"], told["rejected_cosine_similarity"]) == (2, 0, 1)
     assert (ranked.rows(WRITTEN), ranked.rows(REJECTED)) == before
+
+
+def test_what_is_written_in_parts_is_what_is_written_at_once(ranked: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranked.archive(*[post(f"Which CRM is good for {name}?") for name in ("a plumber", "my choir", "us two")])
+    ranked.run()
+    stored = "SELECT reddit_id, outcome, kept, lead_probability, lead_parts FROM lead_assets.candidates ORDER BY 1"
+    rejected = "SELECT reddit_id, gate, observed, threshold FROM lead_assets.rejections"
+    at_once = (ranked.rows(stored), ranked.rows(rejected))
+    ranked.execute("DELETE FROM lead_assets.candidates")
+    ranked.execute("DELETE FROM lead_assets.rejections")
+
+    monkeypatch.setattr(ranking, "WRITTEN_AT_ONCE", 2)
+
+    assert again(ranked)["changed"] == 5
+    assert (ranked.rows(stored), ranked.rows(rejected)) == at_once
 
 
 def test_a_new_document_is_written_alone(ranked: World) -> None:
