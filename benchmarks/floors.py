@@ -8,6 +8,8 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,10 @@ MOST_ASKED = 1_000
 WRITTEN: Mapping[str, Sequence[str]] = {
     crawl.STEP.name: ("documents", "sightings"),
     embed.STEP.name: ("vectors",),
-    embed.STUBS.name: ("leads",),
     rank.STEP.name: ("text_features", "candidates", "rejections"),
     extract.STEP.name: ("extractions",),
 }
-"""The tables that hold what each stage has written."""
+"""The tables that hold what each stage has written through the client; ``lead_stubs`` writes within the server."""
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -101,7 +102,8 @@ def import_seconds(search_index: SearchIndex, documents: Sequence[Document]) -> 
 
 def client_cpu(url: str, archive: Path, product: str, readings: int, at_once: int) -> float:
     """CPU seconds of openai's own client, imported and asked for so many readings in the way that it documents."""
-    things = [json.loads(line) for line, _ in zip(archive.open(encoding="utf-8"), range(MOST_ASKED), strict=False)]
+    with archive.open(encoding="utf-8") as lines:
+        things = [json.loads(line) for line in islice(lines, MOST_ASKED)]
     asked: list[Any] = [
         prompt.messages(ExtractionRequest(product, thing["title"], thing.get("selftext", ""))) for thing in things
     ]
@@ -124,12 +126,12 @@ def client_cpu(url: str, archive: Path, product: str, readings: int, at_once: in
         began = time.process_time()
         list(pool.map(ask, asked))
         used = time.process_time() - began
-    return used / len(asked) * readings + import_cpu("openai")
+    return used / len(asked) * readings + import_cpu()
 
 
-def import_cpu(module: str) -> float:
-    """CPU seconds of importing a module in a new process."""
-    code = f"import time; began = time.process_time(); import {module}; print(time.process_time() - began)"
+def import_cpu() -> float:
+    """CPU seconds of importing the client in a new process."""
+    code = "import time; began = time.process_time(); import openai; print(time.process_time() - began)"
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
@@ -142,8 +144,8 @@ def cpu_seconds(process: psutil.Process) -> float:
     """CPU seconds of a process and all that it has started."""
     total = 0.0
     for each in (process, *process.children(recursive=True)):
-        times = each.cpu_times()
-        total += times.user + times.system
-    # What has ended is in its parent's.
+        with suppress(psutil.NoSuchProcess):  # ended meanwhile: it is in its parent's below
+            times = each.cpu_times()
+            total += times.user + times.system
     ended = process.cpu_times()
     return total + ended.children_user + ended.children_system
