@@ -221,6 +221,10 @@ function prepare() {
     number.after(slider);
   }
   for (const field of document.querySelectorAll('#tuning input[type="text"]')) field.addEventListener("change", preview);
+  // Somebody may have changed a field before we listened, and browsers bring back what was typed before a reload.
+  const fields = [...document.querySelectorAll("#tuning input:not([type=range])")];
+  if (fields.some((field) => field.value !== field.defaultValue)) preview();
+  for (const box of document.querySelectorAll('input[name="id"][type="checkbox"]:checked')) choose(box.closest(".card"), true);
 }
 
 document.documentElement.classList.add("js");

@@ -1,5 +1,6 @@
 """A person's morning in a browser: by keyboard, by touch, without JavaScript, in light and dark, read out aloud."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from lead_assets_tests.process.api.conftest import Installation
 from lead_assets_tests.process.web.conftest import HOSTILE, REJECTED, open_site
@@ -124,6 +125,26 @@ def test_a_morning_by_keyboard(worked: Installation, browser: Browser, site_url:
     shared.keyboard.press("Enter")
     expect(shared.locator("#preview")).to_contain_text("would go")
     assert page.evaluate("window.hacked") is None
+
+
+def test_what_is_changed_before_the_script_runs_counts(worked: Installation, browser: Browser, site_url: str) -> None:
+    token = worked.token("ann")
+    page = opened(browser, site_url)
+    page.get_by_label("Token").fill(token)
+    page.keyboard.press("Enter")
+    expect(page.locator("html.js .card")).to_have_count(6)
+    held: list[Route] = []
+    page.route("**/static/page.js", lambda route: held.append(route))
+
+    page.goto(f"{site_url}/c/crm/funnel", wait_until="commit")
+    page.locator('input[name="REDDIT_MAX_POST_AGE_MONTHS"]').fill("0.1")
+    held.pop().continue_()
+    expect(page.locator("#preview")).to_contain_text("would go")
+
+    page.goto(f"{site_url}/c/crm", wait_until="commit")
+    page.locator(".card").first.locator('input[name="id"]').check()
+    held.pop().continue_()
+    expect(page.locator(".card").first).to_have_class(re.compile("chosen"))
 
 
 def test_forms_work_without_javascript(browser: Browser, site_url: str) -> None:
